@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One running ledger: store, sequencer, clock, randomness and the deployment's digest keys behind one door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger import codec
+from ledger.clock import Clock, Guard, system_clock
+from ledger.errors import Refusal
+from ledger.ids import opaque_id, ordered_id
+from ledger.port import Answer, Command, Retry
+from ledger.sequencer import Sequencer
+from ledger.store import Store, make_store
+from ledger.view import rfc3339
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as stored: its bytes, their meaning, and the leaf in hex."""
+
+    body: bytes
+    fields: dict[str, Any]
+    leaf: str
+
+
+class Ledger:
+    """What the rooms above hold on to. `secret` is 32 random bytes of the deployment; digests of requests and causes
+    depend on it, so it belongs to the backup of keys, never to the database."""
+
+    def __init__(
+        self,
+        url: str,
+        secret: bytes,
+        *,
+        clock: Clock = system_clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.store: Store = make_store(url)
+        self.clock = clock
+        self.random = random
+        self._cause = codec.hmac_sha256(secret, b"jifen/cause/1")
+        self._request = codec.hmac_sha256(secret, b"jifen/request/1")
+        self.sequencer = Sequencer(
+            self.store, codec.hmac_sha256(secret, b"jifen/entries/1"), Guard(clock), random
+        )
+
+    async def open(self) -> None:
+        await self.store.open()
+
+    async def close(self) -> None:
+        """Finish queued commands, then close the database."""
+        await self.sequencer.close()
+        await self.store.close()
+
+    # writing ---------------------------------------------------------------------------------------------------
+
+    async def submit(self, command: Command) -> Answer:
+        """Run one command in the next group commit. Raises `Refusal`."""
+        return await self.sequencer.submit(command)
+
+    def retry(self, caller: str, key: str, request: bytes) -> Retry:
+        """The retry key of a caller with the digest of the canonical request it stands for."""
+        return Retry(caller, key, codec.hmac_sha256(self._request, request))
+
+    def cause(self, rule: str, cause: bytes, subject: str) -> bytes:
+        """The cause key of a deed: unique per (rule, cause, subject) over the whole deployment."""
+        return codec.hmac_sha256(self._cause, b"\x00".join((rule.encode(), subject.encode(), cause)))
+
+    def new_id(self, kind: str) -> str:
+        """An id in order of time, e.g. `awd_…`."""
+        return ordered_id(kind, self.clock(), self.random)
+
+    def secret_id(self, kind: str) -> str:
+        """An id that cannot be guessed, e.g. `sub_…`."""
+        return opaque_id(kind, self.random)
+
+    # reading ---------------------------------------------------------------------------------------------------
+
+    async def fetch(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Committed rows, `?` for parameters."""
+        return await self.store.fetch(sql, *params)
+
+    async def home(self, subject: str) -> str:
+        """The journal where the subject's account is. Raises `subject_unknown`, `subject_erased`."""
+        rows = await self.fetch("SELECT journal, state FROM member WHERE subject = ?", subject)
+        for journal, state in rows:
+            if state == "open":
+                return journal
+        code = "subject_erased" if any(state == "erased" for _, state in rows) else "subject_unknown"
+        raise Refusal(code, subject=subject)
+
+    async def entry(self, journal: str, seq: int) -> StoredEntry:
+        """One entry. Raises `not_found`."""
+        rows = await self.fetch("SELECT body, leaf FROM entry WHERE journal = ? AND seq = ?", journal, seq)
+        if not rows:
+            raise Refusal("not_found", what="entry", id=f"{journal}/{seq}")
+        body = bytes(rows[0][0])
+        return StoredEntry(body, codec.decode(body), bytes(rows[0][1]).hex())
+
+    async def journals(self) -> list[dict[str, Any]]:
+        """Every journal with its size, last leaf and instant."""
+        rows = await self.fetch("SELECT journal, size, leaf, recorded_at, zone, takeover FROM head ORDER BY journal")
+        return [
+            {"journal": j, "size": n, "leaf": bytes(leaf).hex(), "recorded_at": rfc3339(at), "zone": zone, "takeover": t}
+            for j, n, leaf, at, zone, t in rows
+        ]

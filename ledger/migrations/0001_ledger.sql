@@ -1,0 +1,110 @@
+-- The chain, and what is derived from it. {int}, {blob}, {rows} and {clustered} are filled in per database.
+
+CREATE TABLE head (
+  journal TEXT NOT NULL PRIMARY KEY,
+  size {int} NOT NULL CHECK (size > 0),
+  leaf {blob} NOT NULL CHECK (length(leaf) = 32),
+  recorded_at {int} NOT NULL,
+  zone TEXT NOT NULL,
+  takeover {int} NOT NULL CHECK (takeover IN (0, 1))
+) {clustered};
+
+CREATE TABLE entry (
+  journal TEXT NOT NULL,
+  seq {int} NOT NULL CHECK (seq >= 0),
+  leaf {blob} NOT NULL CHECK (length(leaf) = 32),
+  prev {blob} NOT NULL CHECK (length(prev) = 32),
+  kind TEXT NOT NULL,
+  subject TEXT,
+  recorded_at {int} NOT NULL,
+  body {blob} NOT NULL,
+  PRIMARY KEY (journal, seq)
+) {rows};
+
+CREATE INDEX entry_subject ON entry (subject) WHERE subject IS NOT NULL;
+
+CREATE TABLE balance (
+  journal TEXT NOT NULL,
+  account TEXT NOT NULL,
+  unit TEXT NOT NULL CHECK (unit IN ('standing', 'points')),
+  lot TEXT NOT NULL CHECK (length(lot) = 10),
+  -- Ranges rather than substr(): the check runs on every posting, and this form costs next to nothing.
+  amount {int} NOT NULL CHECK (
+    CASE
+      WHEN account >= 'subject:' AND account < 'subject;' THEN amount > 0
+      WHEN account >= 'minus:' AND account < 'minus;' OR account >= 'debt:' AND account < 'debt;' THEN amount < 0
+      WHEN account IN ('issuer', 'expired', 'adjustment') THEN amount <> 0
+      ELSE amount > 0
+    END),
+  PRIMARY KEY (journal, account, unit, lot)
+) {clustered};
+
+CREATE TABLE member (
+  journal TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('person', 'body')),
+  state TEXT NOT NULL CHECK (state IN ('open', 'moved', 'closed', 'erased')),
+  home TEXT NOT NULL,
+  opened_seq {int} NOT NULL,
+  PRIMARY KEY (journal, subject)
+) {clustered};
+
+CREATE INDEX member_subject ON member (subject);
+
+CREATE TABLE tally (
+  journal TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  cap TEXT NOT NULL,
+  start TEXT NOT NULL,
+  used {int} NOT NULL,
+  PRIMARY KEY (journal, subject, cap, start)
+) {clustered};
+
+CREATE TABLE hold (
+  journal TEXT NOT NULL,
+  hold TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('held', 'closed', 'expired')),
+  expires_at {int} NOT NULL,
+  amount {int} NOT NULL CHECK (amount > 0),
+  captured {int} NOT NULL,
+  released {int} NOT NULL,
+  refunded {int} NOT NULL,
+  lots TEXT NOT NULL,
+  grace TEXT NOT NULL,
+  seq {int} NOT NULL,
+  leaf {blob} NOT NULL,
+  PRIMARY KEY (journal, hold),
+  CHECK (captured >= 0 AND released >= 0 AND captured + released <= amount AND refunded BETWEEN 0 AND captured)
+) {rows};
+
+CREATE INDEX hold_expiry ON hold (expires_at) WHERE state = 'held';
+
+CREATE TABLE reversed (
+  journal TEXT NOT NULL,
+  seq {int} NOT NULL,
+  by_seq {int} NOT NULL,
+  shortfall {int} NOT NULL,
+  PRIMARY KEY (journal, seq)
+) {clustered};
+
+CREATE TABLE cause (
+  digest {blob} NOT NULL PRIMARY KEY,
+  journal TEXT NOT NULL,
+  seq {int} NOT NULL,
+  reversed {int} NOT NULL,
+  replaced {int} NOT NULL
+) {clustered};
+
+CREATE TABLE request (
+  caller TEXT NOT NULL,
+  key TEXT NOT NULL,
+  digest {blob} NOT NULL,
+  status {int} NOT NULL,
+  ref TEXT NOT NULL,
+  refusal TEXT NOT NULL,
+  recorded_at {int} NOT NULL,
+  PRIMARY KEY (caller, key)
+) {clustered};
+
+CREATE INDEX request_refused ON request (recorded_at) WHERE refusal <> '';

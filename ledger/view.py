@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a decision sees and changes: rows loaded under the journals' locks, and the entries appended so far.
+
+A view is plain memory. Asking for a row that was not loaded raises `Missing`; the sequencer undoes the command, loads
+the row in the same transaction and decides again, so `reads()` of a command is only there for speed. Every change can be
+undone, which is how one refused command leaves no trace in a batch of hundreds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ledger import codec
+from ledger.errors import Refusal
+from ledger.model import FOREVER, KINDS, STANDING, Draft, Head, Link, Posting, Sealed, bounds
+from ledger.tables import BALANCE, Key, Row, Table
+
+Groups = dict[Key, dict[Key, Row]]
+
+
+class Missing(Exception):
+    """The decision needs a group of rows that is not in memory yet."""
+
+    def __init__(self, table: Table, prefix: Key) -> None:
+        super().__init__(table.name, prefix)
+        self.table = table
+        self.prefix = prefix
+
+
+class Unlocked(Exception):
+    """The decision wants to write to a journal whose head is not locked yet."""
+
+    def __init__(self, journal: str) -> None:
+        super().__init__(journal)
+        self.journal = journal
+
+
+@lru_cache(maxsize=64)
+def _day(quarter_hour: int, zone: str) -> str:
+    return datetime.fromtimestamp(quarter_hour * 900, ZoneInfo(zone)).date().isoformat()
+
+
+def local_day(instant_us: int, zone: str) -> str:
+    """The calendar day of an instant. Zones are offset by whole quarter hours, so a quarter hour is one lookup."""
+    return _day(instant_us // 900_000_000, zone)
+
+
+@lru_cache(maxsize=16)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+
+
+def rfc3339(instant_us: int) -> str:
+    """An instant in UTC with microseconds: `2026-11-22T01:02:03.000004Z`."""
+    second, micro = divmod(instant_us, 1_000_000)
+    return f"{_second(second)}{micro:06d}Z"
+
+
+class View:
+    """Rows, heads and pending entries of one transaction. Used by one command at a time."""
+
+    def __init__(
+        self,
+        now_us: int,
+        heads: Mapping[str, Head],
+        groups: Mapping[Table, Groups],
+        key: bytes,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.now_us = now_us
+        self.heads = dict(heads)
+        self.entries: list[Sealed] = []
+        self.dirty: dict[Table, dict[Key, Row | None]] = {}
+        self.inserts: dict[Table, list[Row]] = {}
+        self._groups = groups
+        self._key = key
+        self._random = random
+        self._undo: list[tuple[Any, ...] | Callable[[], Any]] = []
+
+    # reading ---------------------------------------------------------------------------------------------------
+
+    def rows(self, table: Table, prefix: Key) -> Mapping[Key, Row]:
+        """All rows that start with `prefix` (as many columns as the table's group), by key."""
+        try:
+            return self._groups[table][prefix]
+        except KeyError:
+            raise Missing(table, prefix) from None
+
+    def get(self, table: Table, *key: Any) -> Row | None:
+        """The row with this key, or None."""
+        try:
+            return self._groups[table][key[: table.group]].get(key)
+        except KeyError:
+            raise Missing(table, key[: table.group]) from None
+
+    def head(self, journal: str) -> Head:
+        """The locked head. Raises `Refusal not_found` for a journal that was never opened."""
+        head = self.heads.get(journal)
+        if head is None:
+            raise Unlocked(journal)
+        if not head.size:
+            raise Refusal("not_found", what="journal", id=journal)
+        return head
+
+    def today(self, journal: str) -> str:
+        """The day it is now in the journal's zone."""
+        return local_day(self.now_us, self.head(journal).zone)
+
+    def balances(self, journal: str, account: str, unit: str) -> dict[str, int]:
+        """Lot → amount of one account in one unit."""
+        rows = self.rows(BALANCE, (journal, account))
+        return {row[3]: row[4] for row in rows.values() if row[2] == unit}
+
+    # writing ---------------------------------------------------------------------------------------------------
+
+    def put(self, table: Table, row: Row) -> None:
+        """Write a row over whatever has its key. Its group must have been read."""
+        self._set(table, row[: table.key], row)
+
+    def remove(self, table: Table, *key: Any) -> None:
+        """Take a row away. Its group must have been read."""
+        self._set(table, key, None)
+
+    def insert(self, table: Table, row: Row) -> None:
+        """Add a row whose key is fresh (an id just made), unread. A key that exists after all fails the commit."""
+        rows = self.inserts.setdefault(table, [])
+        rows.append(row)
+        self._undo.append(rows.pop)
+
+    def _set(self, table: Table, key: Key, row: Row | None) -> None:
+        try:
+            group = self._groups[table][key[: table.group]]
+        except KeyError:
+            raise Missing(table, key[: table.group]) from None
+        dirty = self.dirty.get(table)
+        if dirty is None:
+            dirty = self.dirty[table] = {}
+        self._change(group, dirty, key, row)
+
+    def _change(self, group: dict[Key, Row], dirty: dict[Key, Row | None], key: Key, row: Row | None) -> None:
+        self._undo.append((group, key, group.get(key), dirty, dirty.get(key, _ABSENT)))
+        if row is not None:
+            group[key] = row
+        elif key in group:
+            del group[key]
+        dirty[key] = row
+
+    def append(self, draft: Draft) -> Sealed:
+        """Give a draft its place: apply its postings, chain it to the head, hash it.
+
+        Postings that do not balance or break a floor are programming errors: decisions check first and refuse by name.
+        """
+        head = self.heads.get(draft.journal)
+        if head is None:
+            raise Unlocked(draft.journal)
+        assert draft.kind in KINDS, draft.kind
+        self._apply(draft.journal, draft.postings)
+        before = (head.size, head.leaf, head.recorded_at)
+        sealed = _seal(draft, head, self.now_us, self._key, self._random(16))
+        head.size, head.leaf, head.recorded_at = sealed.seq + 1, sealed.leaf, sealed.recorded_at
+        self.entries.append(sealed)
+
+        def take_back() -> None:
+            head.size, head.leaf, head.recorded_at = before
+            self.entries.pop()
+
+        self._undo.append(take_back)
+        return sealed
+
+    def _apply(self, journal: str, postings: Sequence[Posting]) -> None:
+        balances = self._groups[BALANCE]
+        dirty = self.dirty.get(BALANCE)
+        if dirty is None:
+            dirty = self.dirty[BALANCE] = {}
+        standing = points = 0
+        for account, unit, lot, amount in postings:
+            try:
+                group = balances[journal, account]
+            except KeyError:
+                raise Missing(BALANCE, (journal, account)) from None
+            key = (journal, account, unit, lot)
+            row = group.get(key)
+            balance = amount if row is None else row[4] + amount
+            if balance < 0 or account[0] in "dm":  # debt:, minus: (and merchant:) have another side
+                low, high = bounds(account)
+                assert low <= balance <= high, (account, unit, lot, balance)
+            if unit == STANDING:
+                standing += amount
+            else:
+                points += amount
+            self._change(group, dirty, key, (journal, account, unit, lot, balance) if balance else None)
+        assert not standing and not points, postings
+
+    # undoing ---------------------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """A point to which `undo` can return."""
+        return len(self._undo)
+
+    def undo(self, mark: int) -> None:
+        """Take back every change made since `mark`, latest first."""
+        while len(self._undo) > mark:
+            change = self._undo.pop()
+            if not isinstance(change, tuple):
+                change()
+                continue
+            group, key, row, dirty, before = change
+            if row is None:
+                group.pop(key, None)
+            else:
+                group[key] = row
+            if before is _ABSENT:
+                del dirty[key]
+            else:
+                dirty[key] = before
+
+    def keep(self) -> None:
+        """The command stands: what it changed can no longer be undone one by one."""
+        self._undo.clear()
+
+    def set_takeover(self, journal: str, takeover: int) -> None:
+        """Open or close the journal's take-over window; the policy entry that says so is the caller's to append."""
+        head = self.head(journal)
+        before = head.takeover
+
+        def take_back() -> None:
+            head.takeover = before
+
+        self._undo.append(take_back)
+        head.takeover = takeover
+
+
+_ABSENT: Any = object()
+
+
+def _seal(draft: Draft, head: Head, now_us: int, key: bytes, nonce: bytes) -> Sealed:
+    act = draft.act
+    recorded_at = max(now_us, head.recorded_at + 1)
+    digest = codec.opened(act.key if draft.subject is not None and act.key else key, nonce)
+    entry: dict[str, Any] = {
+        "v": 1,
+        "journal": draft.journal,
+        "seq": head.size,
+        "prev": head.leaf.hex(),
+        "kind": draft.kind,
+        "txn": act.txn,
+        "request": digest("request", act.request),
+        "actor": act.actor,
+        "recorded_at": rfc3339(recorded_at),
+        "occurred_on": act.occurred_on,
+        "evidence": [digest("evidence", item) for item in draft.evidence] if draft.evidence else [],
+        "caps": [
+            {"id": cap, "from": start, "to": end, "limit": limit, "used_before": used_before, "let": let}
+            for cap, start, end, limit, used_before, let in draft.caps
+        ]
+        if draft.caps
+        else [],
+        "links": [_link(link, draft.journal) for link in draft.links] if draft.links else [],
+        "nonce": nonce.hex(),
+        "postings": [
+            {"account": account, "unit": unit, "amount": amount}
+            if lot == FOREVER
+            else {"account": account, "unit": unit, "lot": lot, "amount": amount}
+            for account, unit, lot, amount in draft.postings
+        ],
+    }
+    for name, value in (
+        ("subject", draft.subject),
+        ("group", draft.group),
+        ("place", draft.place),
+        ("rule", draft.rule),
+        ("pack", draft.pack),
+        ("data", draft.data),
+    ):
+        if value is not None:
+            entry[name] = value
+    if draft.cause is not None:
+        entry["cause"] = draft.cause.hex()
+    if draft.trace is not None:
+        entry["trace"] = digest("trace", draft.trace)
+    if act.memo is not None:
+        entry["memo"] = digest("memo", act.memo)
+    body = codec.encode(entry)
+    assert len(body) <= codec.ENTRY_BYTES_MAX, len(body)
+    return Sealed(
+        draft.journal,
+        head.size,
+        codec.leaf_hash(body),
+        head.leaf,
+        draft.kind,
+        draft.subject,
+        recorded_at,
+        body,
+    )
+
+
+def _link(link: Link, journal: str) -> dict[str, Any]:
+    here = {"rel": link.rel, "seq": link.seq, "leaf": link.leaf}
+    return here if link.journal == journal else {**here, "journal": link.journal}

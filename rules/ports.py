@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this room asks of the room above it, and who is acting: the only things rules know of people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+AWARDING = frozenset({"grid_worker", "community_staff", "street_staff"})
+APPROVING = frozenset({"approver", "street_staff", "council"})
+READING = AWARDING | APPROVING | frozenset({"county_admin", "auditor"})
+
+
+class Vault(Protocol):
+    """Keeper of the subjects' data keys. Raises `Refusal subject_erased` for a key that was destroyed."""
+
+    async def data_key(self, subject: str) -> bytes: ...
+    async def data_keys(self, subjects: Collection[str]) -> dict[str, bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. `id` goes into entries and is random; `subject` is the person's own account, if they have one;
+    `roles` are (role, place) pairs that hold today, a place covering everything below it."""
+
+    id: str
+    subject: str | None = None
+    roles: tuple[tuple[str, str], ...] = ()
+
+    def may(self, roles: Collection[str], place: str, covers: Callable[[str, str], bool]) -> bool:
+        """Does the actor hold one of `roles` at `place` or above it?"""
+        return any(role in roles and covers(where, place) for role, where in self.roles)
+
+
+SYSTEM = Actor("system")
