@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from ledger.errors import Unavailable
 
 BACK_US_MAX = 5_000_000  # a step back of up to 5 s (NTP, a leap second) is bridged by last + 1 µs
-AHEAD_US_MAX = (
-    3_600_000_000  # an hour ahead of the monotonic estimate: nobody adjusts a healthy clock by that much
-)
+AHEAD_US_MAX = 3_600_000_000  # an hour ahead of the monotonic estimate: nobody adjusts a healthy clock by that much
 
 Clock = Callable[[], int]
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, cast
 
-import orjson
+import msgspec
 
 _sha256 = hashlib.sha256
 INTEGER_MAX = 2**53 - 1
@@ -46,9 +46,8 @@ def check(value: Any, at: str = "$") -> None:
         raise NotCanonical(f"{at}: {type(value).__name__} is not an object, array, string or integer")
 
 
-def encode(value: Any) -> bytes:
-    """Canonical bytes of a value that is already known to be inside the form (our own entries are)."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+encode = msgspec.json.Encoder(order="sorted").encode
+"""Canonical bytes of a value that is already known to be inside the form (our own entries are)."""
 
 
 def canonical(value: Any) -> bytes:
@@ -60,8 +59,8 @@ def canonical(value: Any) -> bytes:
 def decode(data: bytes) -> dict[str, Any]:
     """The object in `data`, accepted only if encoding it again gives the same bytes. Raises `NotCanonical`."""
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
         raise NotCanonical(f"not JSON: {error}") from error
     if not isinstance(value, dict):
         raise NotCanonical("not an object")

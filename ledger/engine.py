@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,7 @@ class Ledger:
         self.random = random
         self._cause = codec.hmac_sha256(secret, b"jifen/cause/1")
         self._request = codec.hmac_sha256(secret, b"jifen/request/1")
-        self.sequencer = Sequencer(
-            self.store, codec.hmac_sha256(secret, b"jifen/entries/1"), Guard(clock), random
-        )
+        self.sequencer = Sequencer(self.store, codec.hmac_sha256(secret, b"jifen/entries/1"), Guard(clock), random)
 
     async def open(self) -> None:
         await self.store.open()
@@ -69,9 +68,15 @@ class Ledger:
         """The retry key of a caller with the digest of the canonical request it stands for."""
         return Retry(caller, key, codec.hmac_sha256(self._request, request))
 
-    def cause(self, rule: str, cause: bytes, subject: str) -> bytes:
-        """The cause key of a deed: unique per (rule, cause, subject) over the whole deployment."""
-        return codec.hmac_sha256(self._cause, b"\x00".join((rule.encode(), subject.encode(), cause)))
+    def cause(self, rule: str, cause: bytes, subject: str, day: str | None = None) -> bytes:
+        """The cause key of a deed, 32 bytes: unique per (rule, cause, subject) over the whole deployment.
+
+        The first two bytes are the number of `day` since 2000 where the cause itself contains the day (ffff where it
+        does not), so that the index grows where today's deeds are; the other thirty are the digest.
+        """
+        digest = codec.hmac_sha256(self._cause, b"\x00".join((rule.encode(), subject.encode(), cause)))
+        number = 0xFFFF if day is None else (date.fromisoformat(day) - date(2000, 1, 1)).days % 0xFFFF
+        return number.to_bytes(2, "big") + digest[:30]
 
     def new_id(self, kind: str) -> str:
         """An id in order of time, e.g. `awd_…`."""
@@ -104,10 +109,40 @@ class Ledger:
         body = bytes(rows[0][0])
         return StoredEntry(body, codec.decode(body), bytes(rows[0][1]).hex())
 
+    async def entries_of(
+        self, journal: str, subject: str, before: int | None = None, limit: int = 50
+    ) -> list[tuple[int, int, str, bytes]]:
+        """(seq, recorded_at µs, kind, body) of the entries that name a subject in one journal, newest first."""
+        if before is None:
+            rows = await self.fetch("SELECT size FROM head WHERE journal = ?", journal)
+            before = int(rows[0][0]) if rows else 0
+        found: list[tuple[int, int, str, bytes]] = []
+        bucket = max(before - 1, 0) // 4096
+        while bucket >= 0 and len(found) < limit:
+            rows = await self.fetch(
+                "SELECT seq, recorded_at, kind, body FROM entry WHERE journal = ? AND seq / 4096 = ? AND subject = ? "
+                "AND seq < ? ORDER BY seq DESC LIMIT ?",
+                journal,
+                bucket,
+                subject,
+                before,
+                limit - len(found),
+            )
+            found += [(seq, at, kind, bytes(body)) for seq, at, kind, body in rows]
+            bucket -= 1
+        return found
+
     async def journals(self) -> list[dict[str, Any]]:
         """Every journal with its size, last leaf and instant."""
         rows = await self.fetch("SELECT journal, size, leaf, recorded_at, zone, takeover FROM head ORDER BY journal")
         return [
-            {"journal": j, "size": n, "leaf": bytes(leaf).hex(), "recorded_at": rfc3339(at), "zone": zone, "takeover": t}
+            {
+                "journal": j,
+                "size": n,
+                "leaf": bytes(leaf).hex(),
+                "recorded_at": rfc3339(at),
+                "zone": zone,
+                "takeover": t,
+            }
             for j, n, leaf, at, zone, t in rows
         ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Schema steps: numbered SQL files in each room's `migrations/`, forward only, each in one transaction.
 
-`NNNN_name.sql` serves both databases ({int}, {blob}, {rows}, {clustered} stand for what differs);
+`NNNN_name.sql` serves both databases ({int}, {blob}, {rows}, {clustered}, {updated} stand for what differs);
 `NNNN_name.sqlite.sql` and `NNNN_name.postgres.sql` serve one. Statements end with a semicolon and an empty line.
 A step that has run is never edited: its hash is kept and compared.
 """
@@ -16,11 +16,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _WORDS = {
-    "sqlite": {"int": "INTEGER", "blob": "BLOB", "rows": "STRICT", "clustered": "STRICT, WITHOUT ROWID"},
-    "postgres": {"int": "BIGINT", "blob": "BYTEA", "rows": "", "clustered": ""},
+    "sqlite": {
+        "int": "INTEGER",
+        "blob": "BLOB",
+        "rows": "STRICT",
+        "clustered": "STRICT, WITHOUT ROWID",
+        "updated": "STRICT, WITHOUT ROWID",
+    },
+    "postgres": {
+        "int": "BIGINT",
+        "blob": "BYTEA",
+        "rows": "",
+        "clustered": "",
+        "updated": "WITH (fillfactor = 60)",
+    },
 }
 _LOCK = 7119001001  # any constant of our own: two starters take turns
-_DONE = "CREATE TABLE IF NOT EXISTS migration (room TEXT NOT NULL, step TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (room, step))"
+_DONE = (
+    "CREATE TABLE IF NOT EXISTS migration "
+    "(room TEXT NOT NULL, step TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (room, step))"
+)
 
 
 class SchemaError(RuntimeError):
@@ -54,9 +69,7 @@ def steps(rooms: Mapping[str, Path], dialect: str, done: Mapping[tuple[str, str]
             yield Step(room, name, digest, [s for s in re.split(r"(?<=;)\s*\n\s*\n", text) if s.strip()])
     unknown = sorted(set(done) - known)
     if unknown:
-        raise SchemaError(
-            f"this database is newer than this software: it has had {unknown[0][0]}/{unknown[0][1]}"
-        )
+        raise SchemaError(f"this database is newer than this software: it has had {unknown[0][0]}/{unknown[0][1]}")
 
 
 def migrate_sqlite(connection: sqlite3.Connection, rooms: Mapping[str, Path]) -> list[str]:
@@ -88,8 +101,6 @@ async def migrate_postgres(connection: Any, rooms: Mapping[str, Path]) -> list[s
         for step in steps(rooms, "postgres", done):
             for statement in step.statements:
                 await connection.execute(statement)
-            await connection.execute(
-                "INSERT INTO migration (room, step, hash) VALUES ($1, $2, $3)", *step[:3]
-            )
+            await connection.execute("INSERT INTO migration (room, step, hash) VALUES ($1, $2, $3)", *step[:3])
             ran.append(f"{step.room}/{step.name}")
         return ran

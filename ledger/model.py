@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
+
 STANDING = "standing"
 POINTS = "points"
 UNITS = (STANDING, POINTS)
@@ -80,25 +82,28 @@ def bounds(account: str) -> tuple[int, int]:
     return 0, 2**53
 
 
-class Posting(NamedTuple):
-    """One line of an entry. Lines of an entry sum to zero per unit."""
+class Posting(msgspec.Struct, omit_defaults=True, gc=False):
+    """One line of an entry, as it is written there. Lines of an entry sum to zero per unit."""
 
     account: str
     unit: str
-    lot: str
-    amount: int
+    lot: str = FOREVER
+    amount: int = 0
 
 
-class Link(NamedTuple):
-    """A pointer to an earlier entry: what it is to this one, where it stands and its leaf in hex."""
+class Link(msgspec.Struct, omit_defaults=True, gc=False):
+    """A pointer to an earlier entry: what it is to this one, where it stands and its leaf in hex.
+
+    In an entry `journal` is left out (empty) where it is the entry's own.
+    """
 
     rel: str
-    journal: str
-    seq: int
-    leaf: str
+    journal: str = ""
+    seq: int = -1
+    leaf: str = ""
 
 
-class CapUse(NamedTuple):
+class CapUse(msgspec.Struct, rename={"start": "from", "end": "to"}, gc=False):
     """What one cap counted for this entry; `start` and `end` are the window's first and last day."""
 
     id: str
@@ -160,6 +165,35 @@ class Sealed(NamedTuple):
 
     def link(self, rel: str) -> Link:
         return Link(rel, self.journal, self.seq, self.leaf.hex())
+
+
+class Fields(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """The fields of an entry, docs/spec/entry.md. A field that does not apply is left out."""
+
+    v: int
+    journal: str
+    seq: int
+    prev: str
+    kind: str
+    txn: str
+    request: str
+    actor: str
+    recorded_at: str
+    occurred_on: str
+    evidence: Sequence[str]
+    caps: Sequence[CapUse]
+    links: Sequence[Link]
+    nonce: str
+    postings: Sequence[Posting]
+    cause: str | None = None
+    subject: str | None = None
+    group: str | None = None
+    place: str | None = None
+    rule: str | None = None
+    pack: str | None = None
+    trace: str | None = None
+    memo: str | None = None
+    data: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -31,9 +31,7 @@ from ledger.view import Groups, Missing, Unlocked, View
 
 log = logging.getLogger("jifen.sequencer")
 
-BATCH_WEIGHT_MAX = (
-    512  # entries a batch: 256 waiting clients fit into one commit and p99 stays a few commits long
-)
+BATCH_WEIGHT_MAX = 512  # entries a batch: 256 waiting clients fit into one commit and p99 stays a few commits long
 QUEUE_WEIGHT_MAX = 20_000
 CACHE_ROWS_MAX = 400_000  # groups of cached rows kept between batches, about 200 bytes each
 ATTEMPTS_MAX = 6  # lost races are decided again; each loss means that another writer won, so this ends

@@ -47,10 +47,8 @@ def table(name: str, columns: str, *, key: int, group: int | None = None, cached
 
 BALANCE = table("balance", "journal account unit lot amount:int", key=4, group=2, cached=True)
 MEMBER = table("member", "journal subject kind state home opened_seq:int", key=2, cached=True)
-TALLY = table("tally", "journal subject cap start used:int", key=4, cached=True)
-TALLIES = table(
-    "tally", "journal subject cap start used:int", key=4, group=2
-)  # a subject's tallies, for a move
+TALLY = table("tally", "journal start subject cap used:int", key=4, cached=True)
+TALLIES = table("tally", "journal subject start cap used:int", key=4, group=2)  # for a move
 HOLD = table(
     "hold",
     "journal hold subject state expires_at:int amount:int captured:int released:int refunded:int lots grace "
@@ -69,5 +67,7 @@ def of(piccolo: Any, *, key: int = 1, group: int | None = None) -> Table:
     Columns in the order of the class; Text, BigInt and Bytea only, because those mean the same on both databases.
     """
     kinds: dict[type, ColumnType] = {str: "text", int: "int", bytes: "blob"}
-    columns = tuple((c._meta.db_column_name, kinds[c.value_type]) for c in piccolo._meta.columns)
+    columns: tuple[tuple[str, ColumnType], ...] = tuple(
+        (c._meta.db_column_name, kinds[c.value_type]) for c in piccolo._meta.columns
+    )
     return Table(piccolo._meta.tablename, columns, key, key if group is None else group)

@@ -2,8 +2,8 @@
 """What a decision sees and changes: rows loaded under the journals' locks, and the entries appended so far.
 
 A view is plain memory. Asking for a row that was not loaded raises `Missing`; the sequencer undoes the command, loads
-the row in the same transaction and decides again, so `reads()` of a command is only there for speed. Every change can be
-undone, which is how one refused command leaves no trace in a batch of hundreds.
+the row in the same transaction and decides again, so `reads()` of a command is only there for speed. Every change
+can be undone, which is how one refused command leaves no trace in a batch of hundreds.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from zoneinfo import ZoneInfo
 
 from ledger import codec
 from ledger.errors import Refusal
-from ledger.model import FOREVER, KINDS, STANDING, Draft, Head, Link, Posting, Sealed, bounds
+from ledger.model import KINDS, STANDING, Draft, Fields, Head, Link, Posting, Sealed, bounds
 from ledger.tables import BALANCE, Key, Row, Table
 
 Groups = dict[Key, dict[Key, Row]]
+
+
+# group, key, row before, dirty rows of the table, what they held before
+_Change = tuple[dict[Key, Row], Key, Row | None, dict[Key, Row | None], Any]
 
 
 class Missing(Exception):
@@ -80,7 +84,7 @@ class View:
         self._groups = groups
         self._key = key
         self._random = random
-        self._undo: list[tuple[Any, ...] | Callable[[], Any]] = []
+        self._undo: list[_Change | Callable[[], Any]] = []
 
     # reading ---------------------------------------------------------------------------------------------------
 
@@ -178,7 +182,8 @@ class View:
         if dirty is None:
             dirty = self.dirty[BALANCE] = {}
         standing = points = 0
-        for account, unit, lot, amount in postings:
+        for posting in postings:
+            account, unit, lot, amount = posting.account, posting.unit, posting.lot, posting.amount
             try:
                 group = balances[journal, account]
             except KeyError:
@@ -206,7 +211,7 @@ class View:
         """Take back every change made since `mark`, latest first."""
         while len(self._undo) > mark:
             change = self._undo.pop()
-            if not isinstance(change, tuple):
+            if callable(change):
                 change()
                 continue
             group, key, row, dirty, before = change
@@ -242,50 +247,33 @@ def _seal(draft: Draft, head: Head, now_us: int, key: bytes, nonce: bytes) -> Se
     act = draft.act
     recorded_at = max(now_us, head.recorded_at + 1)
     digest = codec.opened(act.key if draft.subject is not None and act.key else key, nonce)
-    entry: dict[str, Any] = {
-        "v": 1,
-        "journal": draft.journal,
-        "seq": head.size,
-        "prev": head.leaf.hex(),
-        "kind": draft.kind,
-        "txn": act.txn,
-        "request": digest("request", act.request),
-        "actor": act.actor,
-        "recorded_at": rfc3339(recorded_at),
-        "occurred_on": act.occurred_on,
-        "evidence": [digest("evidence", item) for item in draft.evidence] if draft.evidence else [],
-        "caps": [
-            {"id": cap, "from": start, "to": end, "limit": limit, "used_before": used_before, "let": let}
-            for cap, start, end, limit, used_before, let in draft.caps
-        ]
-        if draft.caps
-        else [],
-        "links": [_link(link, draft.journal) for link in draft.links] if draft.links else [],
-        "nonce": nonce.hex(),
-        "postings": [
-            {"account": account, "unit": unit, "amount": amount}
-            if lot == FOREVER
-            else {"account": account, "unit": unit, "lot": lot, "amount": amount}
-            for account, unit, lot, amount in draft.postings
-        ],
-    }
-    for name, value in (
-        ("subject", draft.subject),
-        ("group", draft.group),
-        ("place", draft.place),
-        ("rule", draft.rule),
-        ("pack", draft.pack),
-        ("data", draft.data),
-    ):
-        if value is not None:
-            entry[name] = value
-    if draft.cause is not None:
-        entry["cause"] = draft.cause.hex()
-    if draft.trace is not None:
-        entry["trace"] = digest("trace", draft.trace)
-    if act.memo is not None:
-        entry["memo"] = digest("memo", act.memo)
-    body = codec.encode(entry)
+    fields = Fields(
+        v=1,
+        journal=draft.journal,
+        seq=head.size,
+        prev=head.leaf.hex(),
+        kind=draft.kind,
+        txn=act.txn,
+        request=digest("request", act.request),
+        actor=act.actor,
+        recorded_at=rfc3339(recorded_at),
+        occurred_on=act.occurred_on,
+        evidence=[digest("evidence", item) for item in draft.evidence],
+        caps=draft.caps,
+        links=[_link(link, draft.journal) for link in draft.links],
+        nonce=nonce.hex(),
+        postings=draft.postings,
+        cause=None if draft.cause is None else draft.cause.hex(),
+        subject=draft.subject,
+        group=draft.group,
+        place=draft.place,
+        rule=draft.rule,
+        pack=draft.pack,
+        trace=None if draft.trace is None else digest("trace", draft.trace),
+        memo=None if act.memo is None else digest("memo", act.memo),
+        data=draft.data,
+    )
+    body = codec.encode(fields)
     assert len(body) <= codec.ENTRY_BYTES_MAX, len(body)
     return Sealed(
         draft.journal,
@@ -299,6 +287,5 @@ def _seal(draft: Draft, head: Head, now_us: int, key: bytes, nonce: bytes) -> Se
     )
 
 
-def _link(link: Link, journal: str) -> dict[str, Any]:
-    here = {"rel": link.rel, "seq": link.seq, "leaf": link.leaf}
-    return here if link.journal == journal else {**here, "journal": link.journal}
+def _link(link: Link, journal: str) -> Link:
+    return Link(link.rel, "", link.seq, link.leaf) if link.journal == journal else link

@@ -82,7 +82,7 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
     """
     row = member(view, origin, subject)
     there = view.get(MEMBER, target, subject)
-    tallies = sorted((r[2], r[3], r[4]) for r in view.rows(TALLIES, (origin, subject)).values() if r[4])
+    tallies = sorted((r[3], r[2], r[4]) for r in view.rows(TALLIES, (origin, subject)).values() if r[4])
     digest = codec.keyed(act.key or b"", "tallies", codec.encode([list(t) for t in tallies]))
     out: list[Posting] = []
     into: list[Posting] = []
@@ -92,13 +92,11 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
             for lot, amount in sorted(view.balances(origin, account, unit).items()):
                 out += [Posting(account, unit, lot, -amount), Posting(ISSUER, unit, FOREVER, amount)]
                 into += [Posting(ISSUER, unit, FOREVER, -amount), Posting(account, unit, lot, amount)]
-    left = view.append(
-        Draft("move", origin, act, out, subject=subject, data={"to": target, "tallies": digest})
-    )
+    left = view.append(Draft("move", origin, act, out, subject=subject, data={"to": target, "tallies": digest}))
     links, data = [left.link("moved_from")], {"from": origin, "tallies": digest}
     came = view.append(Draft("move", target, act, into, subject=subject, links=links, data=data))
     view.put(MEMBER, (origin, subject, row[2], MOVED, target, row[5]))
     view.put(MEMBER, (target, subject, row[2], OPEN, target, came.seq if there is None else there[5]))
     for cap, start, used in tallies:
-        view.put(TALLY, (target, subject, cap, start, used))
+        view.put(TALLY, (target, start, subject, cap, used))
     return left, came

@@ -45,7 +45,7 @@ def check_cause(view: View, digest: bytes, replaces: Link | None = None) -> None
 
 def used(view: View, journal: str, subject: str, cap: str, start: str) -> int:
     """What a cap has let through in the window that starts on `start`."""
-    row = view.get(TALLY, journal, subject, cap, start)
+    row = view.get(TALLY, journal, start, subject, cap)
     return row[4] if row else 0
 
 
@@ -75,12 +75,10 @@ def award(
     if view.head(journal).takeover:
         draft.data = {**(draft.data or {}), "takeover": 1}
     draft.kind = "deduct" if standing < 0 else "award"
-    draft.postings = _credit(
-        view, journal, subject, row[2] == BODY, standing, points, standing_lot, points_lot
-    )
+    draft.postings = _credit(view, journal, subject, row[2] == BODY, standing, points, standing_lot, points_lot)
     sealed = view.append(draft)
     for cap in draft.caps:
-        view.put(TALLY, (journal, subject, cap.id, cap.start, cap.used_before + cap.let))
+        view.put(TALLY, (journal, cap.start, subject, cap.id, cap.used_before + cap.let))
     old = view.get(CAUSE, cause)
     view.put(CAUSE, (cause, journal, sealed.seq, 0, 0) if old is None else (*old[:4], 1))
     return sealed
@@ -146,9 +144,7 @@ def reverse(
             back = min(-amount, -view.balances(home, account, unit).get(lot, 0))
             postings += [Posting(account, unit, lot, back), Posting(ISSUER, unit, FOREVER, -back)]
             continue
-        taken, missing = _take_back(
-            view, home, subject, unit, lot, amount, policy if row[2] == BODY else "", today
-        )
+        taken, missing = _take_back(view, home, subject, unit, lot, amount, policy if row[2] == BODY else "", today)
         postings += taken
         shortfall += missing
     caps = [_give_room(view, home, subject, cap) for cap in original["caps"] if cap["let"]]
@@ -203,7 +199,7 @@ def _take_back(
 
 def _give_room(view: View, home: str, subject: str, cap: dict[str, Any]) -> CapUse:
     before = used(view, home, subject, cap["id"], cap["from"])
-    view.put(TALLY, (home, subject, cap["id"], cap["from"], before - cap["let"]))
+    view.put(TALLY, (home, cap["from"], subject, cap["id"], before - cap["let"]))
     return CapUse(cap["id"], cap["from"], cap["to"], cap["limit"], before, -cap["let"])
 
 
@@ -252,6 +248,4 @@ def relot(
     if row is None or row[4] < amount:
         raise Refusal("insufficient_points", available=row[4] if row else 0, needed=amount)
     postings = [Posting(account, unit, lot, -amount), Posting(account, unit, later, amount)]
-    return view.append(
-        Draft("relot", journal, act, postings, subject=subject, links=links, data={"reason": reason})
-    )
+    return view.append(Draft("relot", journal, act, postings, subject=subject, links=links, data={"reason": reason}))

@@ -88,7 +88,9 @@ class Hold:
 
 def read_hold(row: Row) -> Hold:
     """A hold from its row."""
-    return Hold(*row[:9], orjson.loads(row[9]), *row[10:])
+    fields: list[Any] = list(row)
+    fields[9] = orjson.loads(row[9])
+    return Hold(*fields)
 
 
 def find_hold(view: View, journal: str, hold: str) -> Hold:
@@ -99,9 +101,7 @@ def find_hold(view: View, journal: str, hold: str) -> Hold:
     return read_hold(row)
 
 
-def hold(
-    view: View, journal: str, act: Act, *, subject: str, hold: str, amount: int, expires_at: int
-) -> Sealed:
+def hold(view: View, journal: str, act: Act, *, subject: str, hold: str, amount: int, expires_at: int) -> Sealed:
     """Set points aside, earliest lots first. Raises `insufficient_points` with what is available."""
     member(view, journal, subject)
     spendable = available(view, journal, subject)
@@ -119,9 +119,7 @@ def hold(
     view.get(HOLD, journal, hold)
     view.put(
         HOLD,
-        Hold(
-            journal, hold, subject, "held", expires_at, amount, 0, 0, 0, lots, "", sealed.seq, sealed.leaf
-        ).row(),
+        Hold(journal, hold, subject, "held", expires_at, amount, 0, 0, 0, lots, "", sealed.seq, sealed.leaf).row(),
     )
     return sealed
 
@@ -247,9 +245,7 @@ def _give_back(view: View, journal: str, act: Act, found: Hold, back: dict[str, 
         )
     data = {"to": home} if state == MOVED else None
     sealed = view.append(
-        Draft(
-            "release", journal, act, _merged(postings), subject=found.subject, links=[found.link], data=data
-        )
+        Draft("release", journal, act, _merged(postings), subject=found.subject, links=[found.link], data=data)
     )
     if good and not here:
         into: list[Posting] = []
@@ -266,6 +262,7 @@ def _give_back(view: View, journal: str, act: Act, found: Hold, back: dict[str, 
 def _merged(postings: list[Posting]) -> list[Posting]:
     """Lines on one (account, unit, lot) become one line, in order of first appearance."""
     sums: dict[tuple[str, str, str], int] = {}
-    for account, unit, lot, amount in postings:
-        sums[account, unit, lot] = sums.get((account, unit, lot), 0) + amount
+    for line in postings:
+        where = (line.account, line.unit, line.lot)
+        sums[where] = sums.get(where, 0) + line.amount
     return [Posting(*where, amount) for where, amount in sums.items() if amount]

@@ -16,6 +16,4 @@ def make_store(url: str) -> Store:
         return SqliteStore(url.removeprefix("sqlite:///"))
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresStore(url)
-    raise ValueError(
-        f"not a database URL this engine knows: {url.split(':', 1)[0]}:… (sqlite:/// or postgresql://)"
-    )
+    raise ValueError(f"not a database URL this engine knows: {url.split(':', 1)[0]}:… (sqlite:/// or postgresql://)")

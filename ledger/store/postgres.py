@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from ledger.migrate import migrate_postgres
 from ledger.model import Head, Sealed
 from ledger.store.base import GENESIS_LEAF, Conflict, StoreLost, grouped
 from ledger.tables import ColumnType, Key, Row, Table
 
+_asyncpg: Any = asyncpg  # it ships no types of its own
 _CAST: dict[ColumnType, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
 _COPY_FROM = 32  # entries from which COPY beats one INSERT … SELECT FROM unnest
 _ENTRY_COLUMNS: tuple[tuple[str, ColumnType], ...] = (
@@ -38,6 +39,10 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "application_name": "jifen",
 }
+_HEADS = (
+    "SELECT journal, size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ANY($1) "
+    "ORDER BY journal FOR UPDATE"
+)
 _LOST = (
     OSError,
     asyncpg.InterfaceError,
@@ -64,11 +69,16 @@ class PostgresStore:
         self._connection: Any = None
         self._pool: Any = None
 
+    @property
+    def _writer(self) -> Any:
+        assert self._connection is not None, "the store is not open"
+        return self._connection
+
     async def open(self) -> None:
         try:
-            self._connection = await asyncpg.connect(self.url, server_settings=_SETTINGS, command_timeout=60)
+            self._connection = await _asyncpg.connect(self.url, server_settings=_SETTINGS, command_timeout=60)
             if self._pool is None:
-                self._pool = await asyncpg.create_pool(
+                self._pool = await _asyncpg.create_pool(
                     self.url,
                     min_size=1,
                     max_size=self._readers,
@@ -90,16 +100,8 @@ class PostgresStore:
         try:
             if self._connection is None or self._connection.is_closed():
                 await self.open()
-            await self._connection.execute("BEGIN")
-            rows = (
-                await self._connection.fetch(
-                    "SELECT journal, size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ANY($1) "
-                    "ORDER BY journal FOR UPDATE",
-                    sorted(journals),
-                )
-                if journals
-                else []
-            )
+            await self._writer.execute("BEGIN")
+            rows: list[Any] = await self._writer.fetch(_HEADS, sorted(journals)) if journals else []
         except _LOST as error:
             raise StoreLost(error) from error
         except _REFUSED as error:
@@ -110,7 +112,7 @@ class PostgresStore:
 
     async def load(self, table: Table, prefixes: Sequence[Key]) -> dict[Key, dict[Key, Row]]:
         try:
-            rows = await self._connection.fetch(_select_sql(table), *_columns(prefixes, table.group))
+            rows = await self._writer.fetch(_select_sql(table), *_columns(prefixes, table.group))
         except _LOST as error:
             raise StoreLost(error) from error
         except _REFUSED as error:
@@ -138,7 +140,7 @@ class PostgresStore:
         dirty: Mapping[Table, Mapping[Key, Row | None]],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
-        fetch = self._connection.fetch
+        fetch = self._writer.fetch
         await self._insert("entry", _ENTRY_COLUMNS, entries)
         for table, rows in dirty.items():
             gone = [key for key, row in rows.items() if row is None]
@@ -151,7 +153,7 @@ class PostgresStore:
             await self._insert(table.name, table.columns, rows)
         for head, was in heads:
             if was:
-                done = await self._connection.execute(
+                done = await self._writer.execute(
                     "UPDATE head SET size = $2, leaf = $3, recorded_at = $4, takeover = $5 "
                     "WHERE journal = $1 AND size = $6",
                     head.journal,
@@ -164,8 +166,9 @@ class PostgresStore:
                 if done != "UPDATE 1":
                     raise Conflict(f"head of {head.journal} is not at {was}")
             else:
-                await self._connection.execute(
-                    "INSERT INTO head (journal, size, leaf, recorded_at, zone, takeover) VALUES ($1, $2, $3, $4, $5, $6)",
+                await self._writer.execute(
+                    "INSERT INTO head (journal, size, leaf, recorded_at, zone, takeover) "
+                    "VALUES ($1, $2, $3, $4, $5, $6)",
                     head.journal,
                     head.size,
                     head.leaf,
@@ -174,19 +177,17 @@ class PostgresStore:
                     head.takeover,
                 )
 
-    async def _insert(
-        self, name: str, columns: Sequence[tuple[str, ColumnType]], rows: Sequence[Row]
-    ) -> None:
+    async def _insert(self, name: str, columns: Sequence[tuple[str, ColumnType]], rows: Sequence[Row]) -> None:
         if not rows:
             return
         if len(rows) >= _COPY_FROM:
-            await self._connection.copy_records_to_table(name, records=rows, columns=[c for c, _ in columns])
+            await self._writer.copy_records_to_table(name, records=rows, columns=[c for c, _ in columns])
         else:
-            await self._connection.fetch(_insert_sql(name, columns), *_columns(rows, len(columns)))
+            await self._writer.fetch(_insert_sql(name, columns), *_columns(rows, len(columns)))
 
     async def commit(self) -> None:
         try:
-            await self._connection.execute("COMMIT")
+            await self._writer.execute("COMMIT")
         except _REFUSED as error:
             raise Conflict(str(error)) from error
         except _LOST as error:
@@ -196,7 +197,7 @@ class PostgresStore:
         if self._connection is None:
             return
         try:
-            await self._connection.execute("ROLLBACK")
+            await self._writer.execute("ROLLBACK")
         except Exception:  # the connection is beyond use: the next begin makes a new one
             await self._drop()
 
@@ -208,7 +209,8 @@ class PostgresStore:
         if self._pool is None:
             await self.open()
         try:
-            async with self._pool.acquire(timeout=20) as connection:
+            pool: Any = self._pool
+            async with pool.acquire(timeout=20) as connection:
                 return [tuple(row) for row in await connection.fetch(_numbered(sql), *params)]
         except (*_LOST, TimeoutError) as error:
             raise StoreLost(error) from error

@@ -17,7 +17,9 @@ from ledger.tables import Key, Row, Table
 BUSY_MS = 10_000  # how long to wait for another process (the CLI beside the server) to finish its transaction
 _CHUNKS = (256, 64, 16, 4, 1)  # a few statement shapes, so that sqlite3's statement cache hits
 
-_ENTRY = "INSERT INTO entry (journal, seq, leaf, prev, kind, subject, recorded_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = (
+    "INSERT INTO entry (journal, seq, leaf, prev, kind, subject, recorded_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
@@ -26,12 +28,14 @@ def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
         path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
     )
     for pragma in (
+        "page_size = 4096",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         "cache_size = -262144",
-        "wal_autocheckpoint = 4000",
+        "wal_autocheckpoint = 8000",
         "temp_store = MEMORY",
+        "secure_delete = OFF",  # what must vanish is encrypted, and its key lies in a file of its own
     ):
         connection.execute(f"PRAGMA {pragma}")
     if query_only:
@@ -162,22 +166,22 @@ _SQL: dict[tuple[str, Any], str] = {}
 def _select_sql(table: Table, count: int) -> str:
     key = (f"select {count}", table)
     if key not in _SQL:
+        # CROSS JOIN keeps SQLite from scanning the table, which is what it does for `(a, b) IN (VALUES …)`.
         columns = table.names[: table.group]
-        if len(columns) == 1:
-            where = f"{columns[0]} IN ({', '.join('?' * count)})"
-        else:
-            one = f"({', '.join('?' * len(columns))})"
-            where = f"({', '.join(columns)}) IN (VALUES {', '.join([one] * count)})"
-        _SQL[key] = f"SELECT {select(table)} FROM {table.name} WHERE {where}"
+        wanted = ", ".join([f"({', '.join('?' * len(columns))})"] * count)
+        match = " AND ".join(f"t.{column} = k.{column}" for column in columns)
+        names = ", ".join(f"t.{name}" for name in table.names)
+        _SQL[key] = (
+            f"WITH k({', '.join(columns)}) AS (VALUES {wanted}) "
+            f"SELECT {names} FROM k CROSS JOIN {table.name} t ON {match}"
+        )
     return _SQL[key]
 
 
 def _insert_sql(table: Table) -> str:
     key = ("insert", table)
     if key not in _SQL:
-        _SQL[key] = (
-            f"INSERT INTO {table.name} ({select(table)}) VALUES ({', '.join('?' * len(table.columns))})"
-        )
+        _SQL[key] = f"INSERT INTO {table.name} ({select(table)}) VALUES ({', '.join('?' * len(table.columns))})"
     return _SQL[key]
 
 

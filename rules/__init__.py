@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How points are earned, and what standing follows from them."""
