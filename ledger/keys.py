@@ -2,7 +2,7 @@
 """Keys: sealing under a key, deriving keys, the deployment's key files, and Ed25519 keys as signed notes name them.
 
 What protects what: the master key wraps the deployment secret, the signing key and every subject's data key. The
-recovery key is nobody's child: it can revoke the signing key, so it belongs on paper or a stick, away from this machine.
+recovery key is wrapped by none: it can revoke the signing key, so it belongs on paper or a stick, not on this machine.
 """
 
 from __future__ import annotations

@@ -168,32 +168,32 @@ class Sealed(NamedTuple):
 
 
 class Fields(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
-    """The fields of an entry, docs/spec/entry.md. A field that does not apply is left out."""
+    """The fields of an entry, docs/spec/entry.md; one that does not apply is left out."""
 
-    v: int
-    journal: str
-    seq: int
-    prev: str
-    kind: str
-    txn: str
-    request: str
     actor: str
-    recorded_at: str
-    occurred_on: str
-    evidence: Sequence[str]
     caps: Sequence[CapUse]
-    links: Sequence[Link]
-    nonce: str
-    postings: Sequence[Posting]
     cause: str | None = None
-    subject: str | None = None
-    group: str | None = None
-    place: str | None = None
-    rule: str | None = None
-    pack: str | None = None
-    trace: str | None = None
-    memo: str | None = None
     data: dict[str, Any] | None = None
+    evidence: Sequence[str]
+    group: str | None = None
+    journal: str
+    kind: str
+    links: Sequence[Link]
+    memo: str | None = None
+    nonce: str
+    occurred_on: str
+    pack: str | None = None
+    place: str | None = None
+    postings: Sequence[Posting]
+    prev: str
+    recorded_at: str
+    request: str
+    rule: str | None = None
+    seq: int
+    subject: str | None = None
+    trace: str | None = None
+    txn: str
+    v: int
 
 
 @dataclass(slots=True)

@@ -181,7 +181,7 @@ class Sequencer:
         await self._load(groups, _wanted(commands))
         view = View(now, heads, groups, self._key, **({"random": self._random} if self._random else {}))
         outcomes = [await self._decide(command, view, groups) for command in commands]
-        dirty = {table: rows for table, rows in view.dirty.items() if rows}
+        dirty = {table: rows for table, rows in view.dirty.items() if rows.rows}
         inserts = {table: rows for table, rows in view.inserts.items() if rows}
         changed = [(head, sizes[head.journal]) for head in heads.values() if head.size != sizes[head.journal]]
         if not (dirty or inserts or changed):

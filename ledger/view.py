@@ -23,8 +23,33 @@ from ledger.tables import BALANCE, Key, Row, Table
 Groups = dict[Key, dict[Key, Row]]
 
 
-# group, key, row before, dirty rows of the table, what they held before
-_Change = tuple[dict[Key, Row], Key, Row | None, dict[Key, Row | None], Any]
+class Dirty:
+    """Changed rows of one table by key (None: taken away), and which of the keys the database does not have yet."""
+
+    __slots__ = ("fresh", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[Key, Row | None] = {}
+        self.fresh: set[Key] = set()
+
+    def split(self) -> tuple[list[Row], list[Row], list[Key]]:
+        """Rows to insert, rows to update, keys to delete."""
+        new: list[Row] = []
+        changed: list[Row] = []
+        gone: list[Key] = []
+        for key, row in self.rows.items():
+            if key in self.fresh:
+                if row is not None:
+                    new.append(row)
+            elif row is not None:
+                changed.append(row)
+            else:
+                gone.append(key)
+        return new, changed, gone
+
+
+# group, key, row before, changed rows of the table, whether this was the key's first change
+_Change = tuple[dict[Key, Row], Key, Row | None, Dirty, bool]
 
 
 class Missing(Exception):
@@ -79,7 +104,7 @@ class View:
         self.now_us = now_us
         self.heads = dict(heads)
         self.entries: list[Sealed] = []
-        self.dirty: dict[Table, dict[Key, Row | None]] = {}
+        self.dirty: dict[Table, Dirty] = {}
         self.inserts: dict[Table, list[Row]] = {}
         self._groups = groups
         self._key = key
@@ -143,16 +168,19 @@ class View:
             raise Missing(table, key[: table.group]) from None
         dirty = self.dirty.get(table)
         if dirty is None:
-            dirty = self.dirty[table] = {}
+            dirty = self.dirty[table] = Dirty()
         self._change(group, dirty, key, row)
 
-    def _change(self, group: dict[Key, Row], dirty: dict[Key, Row | None], key: Key, row: Row | None) -> None:
-        self._undo.append((group, key, group.get(key), dirty, dirty.get(key, _ABSENT)))
+    def _change(self, group: dict[Key, Row], dirty: Dirty, key: Key, row: Row | None) -> None:
+        old = group.get(key)
+        self._undo.append((group, key, old, dirty, key not in dirty.rows))
         if row is not None:
             group[key] = row
-        elif key in group:
+        elif old is not None:
             del group[key]
-        dirty[key] = row
+        if old is None and key not in dirty.rows:
+            dirty.fresh.add(key)
+        dirty.rows[key] = row
 
     def append(self, draft: Draft) -> Sealed:
         """Give a draft its place: apply its postings, chain it to the head, hash it.
@@ -180,7 +208,7 @@ class View:
         balances = self._groups[BALANCE]
         dirty = self.dirty.get(BALANCE)
         if dirty is None:
-            dirty = self.dirty[BALANCE] = {}
+            dirty = self.dirty[BALANCE] = Dirty()
         standing = points = 0
         for posting in postings:
             account, unit, lot, amount = posting.account, posting.unit, posting.lot, posting.amount
@@ -214,15 +242,16 @@ class View:
             if callable(change):
                 change()
                 continue
-            group, key, row, dirty, before = change
+            group, key, row, dirty, first = change
             if row is None:
                 group.pop(key, None)
             else:
                 group[key] = row
-            if before is _ABSENT:
-                del dirty[key]
+            if first:
+                del dirty.rows[key]
+                dirty.fresh.discard(key)
             else:
-                dirty[key] = before
+                dirty.rows[key] = row
 
     def keep(self) -> None:
         """The command stands: what it changed can no longer be undone one by one."""
@@ -238,9 +267,6 @@ class View:
 
         self._undo.append(take_back)
         head.takeover = takeover
-
-
-_ABSENT: Any = object()
 
 
 def _seal(draft: Draft, head: Head, now_us: int, key: bytes, nonce: bytes) -> Sealed:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ledger.model import Head, Sealed
 from ledger.tables import Key, Row, Table
+from ledger.view import Dirty
 
 GENESIS_LEAF = bytes(32)  # stands in a head that has no entries; entry 0 replaces it by its own genesis hash
 
@@ -44,7 +45,7 @@ class Store(Protocol):
         self,
         heads: Iterable[tuple[Head, int]],
         entries: Sequence[Sealed],
-        dirty: Mapping[Table, Mapping[Key, Row | None]],
+        dirty: Mapping[Table, Dirty],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
         """Write everything, set-based. Each head comes with the size it had when it was locked (compare and swap)."""

@@ -14,6 +14,7 @@ from ledger.migrate import migrate_postgres
 from ledger.model import Head, Sealed
 from ledger.store.base import GENESIS_LEAF, Conflict, StoreLost, grouped
 from ledger.tables import ColumnType, Key, Row, Table
+from ledger.view import Dirty
 
 _asyncpg: Any = asyncpg  # it ships no types of its own
 _CAST: dict[ColumnType, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
@@ -123,7 +124,7 @@ class PostgresStore:
         self,
         heads: Iterable[tuple[Head, int]],
         entries: Sequence[Sealed],
-        dirty: Mapping[Table, Mapping[Key, Row | None]],
+        dirty: Mapping[Table, Dirty],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
         try:
@@ -137,18 +138,18 @@ class PostgresStore:
         self,
         heads: Iterable[tuple[Head, int]],
         entries: Sequence[Sealed],
-        dirty: Mapping[Table, Mapping[Key, Row | None]],
+        dirty: Mapping[Table, Dirty],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
         fetch = self._writer.fetch
         await self._insert("entry", _ENTRY_COLUMNS, entries)
         for table, rows in dirty.items():
-            gone = [key for key, row in rows.items() if row is None]
+            new, changed, gone = rows.split()
+            await self._insert(table.name, table.columns, new)
+            if changed:
+                await fetch(_update_sql(table), *_columns(changed, len(table.columns)))
             if gone:
                 await fetch(_delete_sql(table), *_columns(gone, table.key))
-            kept = [row for row in rows.values() if row is not None]
-            if kept:
-                await fetch(_upsert_sql(table), *_columns(kept, len(table.columns)))
         for table, rows in inserts.items():
             await self._insert(table.name, table.columns, rows)
         for head, was in heads:
@@ -264,12 +265,13 @@ def _insert_sql(name: str, columns: Sequence[tuple[str, ColumnType]]) -> str:
     return _SQL[key]
 
 
-def _upsert_sql(table: Table) -> str:
-    key = ("upsert", table)
+def _update_sql(table: Table) -> str:
+    key = ("update", table)
     if key not in _SQL:
-        where, rest = table.names[: table.key], table.names[table.key :]
-        action = f"UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in rest)}" if rest else "NOTHING"
-        _SQL[key] = f"{_insert_sql(table.name, table.columns)} ON CONFLICT ({', '.join(where)}) DO {action}"
+        names = ", ".join(table.names)
+        match = " AND ".join(f"t.{name} = k.{name}" for name in table.names[: table.key])
+        change = ", ".join(f"{name} = k.{name}" for name in table.names[table.key :])
+        _SQL[key] = f"UPDATE {table.name} t SET {change} FROM {_unnest(table.columns)} AS k({names}) WHERE {match}"
     return _SQL[key]
 
 

@@ -13,6 +13,7 @@ from ledger.migrate import migrate_sqlite
 from ledger.model import Head, Sealed
 from ledger.store.base import GENESIS_LEAF, Conflict, StoreLost, grouped, select
 from ledger.tables import Key, Row, Table
+from ledger.view import Dirty
 
 BUSY_MS = 10_000  # how long to wait for another process (the CLI beside the server) to finish its transaction
 _CHUNKS = (256, 64, 16, 4, 1)  # a few statement shapes, so that sqlite3's statement cache hits
@@ -100,7 +101,7 @@ class SqliteStore:
         self,
         heads: Iterable[tuple[Head, int]],
         entries: Sequence[Sealed],
-        dirty: Mapping[Table, Mapping[Key, Row | None]],
+        dirty: Mapping[Table, Dirty],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
         try:
@@ -112,18 +113,19 @@ class SqliteStore:
         self,
         heads: Iterable[tuple[Head, int]],
         entries: Sequence[Sealed],
-        dirty: Mapping[Table, Mapping[Key, Row | None]],
+        dirty: Mapping[Table, Dirty],
         inserts: Mapping[Table, Sequence[Row]],
     ) -> None:
         many = self._write.executemany
         many(_ENTRY, entries)
         for table, rows in dirty.items():
-            gone = [key for key, row in rows.items() if row is None]
-            if gone:
-                many(_delete_sql(table), gone)
-            kept = [row for row in rows.values() if row is not None]
-            if kept:
-                many(_upsert_sql(table), kept)
+            new, changed, gone = rows.split()
+            for sql, values in (
+                (_insert_sql(table), new), (_update_sql(table), [(*row[table.key :], *row[: table.key]) for row in changed]),
+                (_delete_sql(table), gone),
+            ):  # fmt: skip
+                if values:
+                    many(sql, values)
         for table, rows in inserts.items():
             many(_insert_sql(table), rows)
         for head, was in heads:
@@ -185,12 +187,13 @@ def _insert_sql(table: Table) -> str:
     return _SQL[key]
 
 
-def _upsert_sql(table: Table) -> str:
-    key = ("upsert", table)
+def _update_sql(table: Table) -> str:
+    """Parameters: the other columns, then the key."""
+    key = ("update", table)
     if key not in _SQL:
-        where, rest = table.names[: table.key], table.names[table.key :]
-        action = f"UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in rest)}" if rest else "NOTHING"
-        _SQL[key] = f"{_insert_sql(table)} ON CONFLICT ({', '.join(where)}) DO {action}"
+        where = " AND ".join(f"{column} = ?" for column in table.names[: table.key])
+        change = ", ".join(f"{column} = ?" for column in table.names[table.key :])
+        _SQL[key] = f"UPDATE {table.name} SET {change} WHERE {where}"
     return _SQL[key]
 
 
