@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Offers: a shop proposes, the community approves; everybody may read what is open."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get, patch, post
+from litestar.params import Parameter, QueryParameter
+from pydantic import Field
+
+from api.auth import Caller
+from api.http.body import invalid
+from api.http.merchants import IfMatch, Strict, asker, etag, version_in
+from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
+from api.world import World
+from merchants.model import UNCOUNTED, Offer
+
+AMOUNT_MAX = 10**9
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Words = Annotated[str, Field(min_length=1, max_length=100)]
+Amount = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
+State = Literal["proposed", "open", "paused", "closed"]
+
+
+class Title(Strict):
+    """What is offered, in both languages."""
+
+    zh: Words
+    en: Words
+
+
+class NewOffer(Strict):
+    """`stock` null: it does not run out. `per_person` null: no limit. `from`, `to`: first and last day."""
+
+    merchant: Id | None = None
+    scenario: Annotated[str, Field(pattern=r"^S[0-9]{2}$")]
+    title: Title
+    price: Amount
+    cash_fen: Amount = 0
+    stock: Amount | None = None
+    per_person: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
+    from_: Annotated[date | None, Field(alias="from")] = None
+    to: date | None = None
+
+
+class OfferChange(Strict):
+    """What is not named stays. Anything that was approved needs approval again; `stock` and `state` do not."""
+
+    title: Title | None = None
+    price: Amount | None = None
+    cash_fen: Amount | None = None
+    stock: Amount | None = None
+    per_person: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
+    from_: Annotated[date | None, Field(alias="from")] = None
+    to: date | None = None
+    state: Literal["open", "paused", "closed"] | None = None
+
+
+def offer_body(one: Offer) -> dict[str, Any]:
+    return {
+        "id": one.offer,
+        "merchant": one.merchant,
+        "community": one.community,
+        "scenario": one.scenario,
+        "title": {"zh": one.title_zh, "en": one.title_en},
+        "price": one.price,
+        "cash_fen": one.cash_fen,
+        "stock": None if one.stock == UNCOUNTED else one.stock,
+        "per_person": one.per_person or None,
+        "from": one.from_day or None,
+        "to": one.to_day or None,
+        "state": one.state,
+        "etag": f'"{one.version}"',
+    }
+
+
+def _day(day: date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+@get("/offers", opt={"public": True}, tags=["merchants"], summary="Offers", operation_id="listOffers")
+async def offers(
+    request: Request[Any, Any, Any],
+    world: World,
+    merchant: Annotated[str | None, Parameter(max_length=64)] = None,
+    community: Annotated[str | None, Parameter(max_length=40)] = None,
+    scenario: Annotated[str | None, Parameter(max_length=8)] = None,
+    offer_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> Response[bytes]:
+    """Open offers for everybody; a shop's key sees all of its own and only those; staff see all."""
+    caller: Caller | None = request.scope.get("caller")  # type: ignore[assignment]
+    if caller is not None and caller.kind == "merchant":
+        merchant = caller.merchant or ""
+    elif caller is None or caller.kind != "staff":
+        offer_state = "open"
+    (after,) = key_of(cursor, str) or ("",)
+    rows = await world.shop.offers.find(
+        merchant=merchant,
+        communities=None if community is None else [community],
+        scenario=scenario,
+        state=offer_state,
+        after=after,
+        limit=limit + 1,
+    )
+    shown, more = page(rows, limit, lambda one: (one.offer,))
+    return reply(200, {"items": [offer_body(one) for one in shown], "next": more})
+
+
+@post("/offers", tags=["merchants"], summary="Propose an offer", operation_id="proposeOffer")
+async def propose(world: World, caller: Caller, data: NewOffer) -> Response[bytes]:
+    """The offer waits for the community's approval. The shop comes from the key; staff name it."""
+    caller.require("merchants:write")
+    merchant = data.merchant or caller.merchant
+    if merchant is None:
+        raise invalid([{"pointer": "/merchant", "code": "field_missing"}])
+    made = await world.shop.offers.propose(
+        asker(world, caller),
+        merchant=merchant,
+        scenario=data.scenario,
+        title_zh=data.title.zh,
+        title_en=data.title.en,
+        price=data.price,
+        cash_fen=data.cash_fen,
+        stock=UNCOUNTED if data.stock is None else data.stock,
+        per_person=data.per_person or 0,
+        from_day=_day(data.from_),
+        to_day=_day(data.to),
+    )
+    return reply(201, offer_body(made), headers=etag(made.version))
+
+
+@get(
+    "/offers/{offer:str}",
+    opt={"public": True},
+    tags=["merchants"],
+    summary="An offer",
+    operation_id="getOffer",
+)
+async def offer(world: World, offer: str) -> Response[bytes]:
+    """One offer, in whatever state."""
+    found = await world.shop.offers.get(offer)
+    return reply(200, offer_body(found), headers=etag(found.version))
+
+
+@patch("/offers/{offer:str}", tags=["merchants"], summary="Change an offer", operation_id="changeOffer")
+async def change(
+    world: World, caller: Caller, offer: str, data: OfferChange, if_match: IfMatch = None
+) -> Response[bytes]:
+    """Pause, reopen, close, restock; other changes put the offer back to `proposed`."""
+    caller.require("merchants:write")
+    sent = data.model_fields_set
+    changes: dict[str, int | str] = {}
+    if data.title is not None:
+        changes |= {"title_zh": data.title.zh, "title_en": data.title.en}
+    for name in ("price", "cash_fen", "state"):
+        value = getattr(data, name)
+        if value is not None:
+            changes[name] = value
+    if "stock" in sent:
+        changes["stock"] = UNCOUNTED if data.stock is None else data.stock
+    if "per_person" in sent:
+        changes["per_person"] = data.per_person or 0
+    if "from_" in sent:
+        changes["from_day"] = _day(data.from_)
+    if "to" in sent:
+        changes["to_day"] = _day(data.to)
+    made = await world.shop.offers.change(asker(world, caller), offer, version=version_in(if_match), **changes)
+    return reply(200, offer_body(made), headers=etag(made.version))
+
+
+@post(
+    "/offers/{offer:str}/approve",
+    tags=["merchants"],
+    summary="Approve an offer",
+    operation_id="approveOffer",
+)
+async def approve(world: World, caller: Caller, offer: str, if_match: IfMatch = None) -> Response[bytes]:
+    """Open it for redemption. Whoever proposed it cannot approve it."""
+    caller.require("merchants:write")
+    made = await world.shop.offers.approve(asker(world, caller), offer, version=version_in(if_match))
+    return reply(200, offer_body(made), headers=etag(made.version))
+
+
+routes = [offers, propose, offer, change, approve]

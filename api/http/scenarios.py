@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios: what points and grades are good for. Public, and the same for everybody."""
+
+from typing import Any
+
+from litestar import Response, get
+
+from api.http.reply import reply
+from api.world import World
+from merchants.catalogue import Said, Scenario
+
+
+def said(words: Said | None) -> dict[str, str] | None:
+    return None if words is None else {"zh": words.zh, "en": words.en}
+
+
+def scenario_body(one: Scenario) -> dict[str, Any]:
+    points = one.gate.points
+    return {
+        "code": one.code,
+        "title": said(one.title),
+        "category": one.category,
+        "benefit": one.benefit,
+        "eligible": {
+            "kinds": one.eligible.kinds,
+            "groups": one.eligible.groups,
+            "age_min": one.eligible.age_min,
+        },
+        "gate": {
+            "grade": one.gate.grade,
+            "points": None if points is None else {"least": points.least, "most": points.most},
+            "attested": said(one.gate.attested),
+        },
+        "limit": {
+            "count": one.limit.count,
+            "points": one.limit.points,
+            "per": one.limit.per,
+            "note": said(one.limit.note),
+        },
+        "provider": said(one.provider),
+        "settlement": one.settlement,
+        "value_fen": one.fen_per_point,
+        "public_service": one.public_service,
+        "ordinary_route": said(one.ordinary_route),
+        "waits_for": said(one.waits_for),
+        "origin": one.origin,
+        "note": said(one.note),
+    }
+
+
+@get(
+    "/scenarios",
+    opt={"public": True},
+    tags=["merchants"],
+    summary="The 36 scenarios",
+    operation_id="listScenarios",
+)
+async def scenarios(world: World) -> Response[bytes]:
+    """What each asks, for whom, how often, who provides it, who pays, and the ordinary route beside it."""
+    items = [scenario_body(one) for one in world.shop.scenarios.values()]
+    return reply(200, {"items": items, "next": None})
+
+
+routes = [scenarios]
