@@ -20,9 +20,7 @@ def test_sealing_agrees_with_a_known_vector() -> None:
 
 def test_deriving_agrees_with_rfc_5869() -> None:
     """Test case 3: no salt, no info."""
-    expected = (
-        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"  # fmt: skip
-    )
+    expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"  # fmt: skip
     assert expected == keys.derive(b"\x0b" * 22, "", 42).hex()
 
 
@@ -45,10 +43,7 @@ def test_signing_agrees_with_the_published_note() -> None:
     """The key and the note that Go's note package and C2SP signed-note show as their example."""
     vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     seed = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
-    text = (
-        b"If you think cryptography is the answer to your problem,\n"
-        b"then you don't know what your problem is.\n"
-    )
+    text = b"If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
     line = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
     signer = keys.Signer("PeterNeumann", seed)
     assert vkey == signer.vkey

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking people up at a counter: who may find whom, how often, and what is written down of it.
+
+Whoever knows name and whole phone of somebody finds them anywhere, because a volunteer is scored by the community
+served, not by the one they live in. With less to go by, only the caller's own part of the town is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from api.auth import Caller
+from api.tables import ATTEMPT
+from api.world import World
+from ledger.errors import Refusal
+from ledger.port import Answer
+from ledger.tables import Key, Table
+from ledger.view import View
+from rules.ports import READING
+
+PER_MINUTE = 60
+_MINUTE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """One look-up more for this caller. Raises `rate_limited`."""
+
+    what: str
+    retry: None = None
+    journals: tuple[str, ...] = ()
+    weight: int = 1
+
+    def reads(self) -> Iterable[tuple[Table, Key]]:
+        yield ATTEMPT, (self.what,)
+
+    def decide(self, view: View) -> Answer:
+        row = view.get(ATTEMPT, self.what)
+        tries, since = (row[1], row[2]) if row is not None else (0, view.now_us)
+        left = since + _MINUTE_US - view.now_us
+        if not 0 < left <= _MINUTE_US:
+            tries, since = 0, view.now_us
+        elif tries >= PER_MINUTE:
+            raise Refusal("rate_limited", retry_after=left // 1_000_000 + 1)
+        view.put(ATTEMPT, (self.what, tries + 1, since))
+        return Answer()
+
+
+async def look_up(
+    world: World, caller: Caller, *, name: str, phone: str | None, phone_tail: str | None, place: str | None
+) -> list[dict[str, Any]]:
+    """Whom the caller may mean, masked. Raises `forbidden`, `rate_limited`, `not_found` for the place."""
+    caller.require("people:read")
+    grids: list[str] = []
+    if place is not None:
+        world.register.place(place)
+        if not caller.actor.may(READING, place, world.covers):
+            raise Refusal("forbidden", scope="people:read", place=place)
+        grids = world.register.grids_under(place)
+    await world.ledger.submit(_Counting(f"lookup:{caller.id}"))
+    found = await world.people.identify(name=name, phone=phone, phone_tail=phone_tail, grid=grids)
+    known = await world.register.subjects([one.subject for one in found])
+    items: list[dict[str, Any]] = []
+    for one in found:
+        subject = known.get(one.subject)
+        if subject is None or (place is not None and not world.covers(place, subject.grid)):
+            continue
+        near = caller.actor.may(READING, subject.grid, world.covers)
+        if not near and phone is None:
+            continue
+        await world.saw(caller, one.subject, "lookup")
+        items.append(
+            {
+                "subject": one.subject,
+                "masked_name": one.masked_name,
+                "place": subject.grid if near else subject.home,
+                "groups": list(subject.groups),
+            }
+        )
+    return items
