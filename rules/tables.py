@@ -132,6 +132,7 @@ class ApprovalRow(Table, tablename="approval"):
     decided_by = Text(default=None, null=True)
     decided_at = BigInt(default=None, null=True)
     reason = Text(default=None, null=True)
+    changed = Text(default=None)
 
 
 AWARD = tables.of(AwardRow)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
@@ -44,7 +44,7 @@ class Node(NamedTuple):
 class Map:
     """The tree of places, by their codes alone."""
 
-    _parents = {COUNTY: None, STREET: COUNTY, EAST: STREET, WEST: STREET}
+    _parents: ClassVar[dict[str, str | None]] = {COUNTY: None, STREET: COUNTY, EAST: STREET, WEST: STREET}
 
     def place(self, code: str) -> Node:
         if code not in self._parents:

@@ -71,7 +71,8 @@ CREATE TABLE approval (
   created_at {int} NOT NULL,
   decided_by TEXT,
   decided_at {int},
-  reason TEXT
+  reason TEXT,
+  changed TEXT NOT NULL
 ) {rows};
 
 CREATE INDEX approval_open ON approval (id) WHERE state = 'open';

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root of the server: which handlers hang where, and what every request passes through.
+
+Importing it does nothing. `create_app` builds an application around a world; `factory` is what server processes call,
+once each, after they have been started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.exceptions import LitestarDeprecationWarning
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.plugins.pydantic import PydanticPlugin, PydanticSchemaPlugin
+
+from api import jobs, problems
+from api import settings as configuration
+from api.auth import authenticated, calling
+from api.http import (
+    approvals,
+    awards,
+    batches,
+    bodies,
+    entries,
+    health,
+    indicators,
+    journals,
+    keys,
+    merchants,
+    offers,
+    people,
+    places,
+    redemptions,
+    scenarios,
+    sessions,
+    staff,
+    subjects,
+)
+from api.http.body import BYTES_MAX, StrictRequest, is_model, validate
+from api.http.idempotency import maybe_retry_of, retry_of
+from api.pages import routes as page_routes
+from api.settings import Settings
+from api.world import World
+
+RESOURCES: list[Any] = [
+    health,
+    journals,
+    entries,
+    sessions,
+    staff,
+    keys,
+    places,
+    people,
+    bodies,
+    subjects,
+    indicators,
+    awards,
+    batches,
+    approvals,
+    scenarios,
+    merchants,
+    offers,
+    redemptions,
+]
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+_TAGS = {
+    "sessions": "签到登录 · Signing in: staff with a password, residents and bodies with a printed code",
+    "me": "我的 · What residents and bodies see of themselves",
+    "subjects": "对象 · Records, balances and entries",
+    "entries": "分录 · Single entries and what they mean",
+    "journals": "账簿 · The journals, one per community",
+    "awards": "积分发放 · Awards, batches, approvals",
+    "people": "居民 · People and bodies",
+    "rules": "规则 · Groups, indicators, packs, places",
+    "merchants": "商户 · Merchants, offers, scenarios",
+    "redemptions": "兑换 · Redemptions at the till",
+    "staff": "工作人员 · Staff accounts",
+    "keys": "密钥 · Keys for machines",
+    "operation": "运行 · Health and status",
+}
+
+
+def software_version() -> str:
+    try:
+        return version("jifen")
+    except PackageNotFoundError:
+        return "0"
+
+
+# Litestar resolves dependencies that stand side by side in tasks of their own, at some 40 µs each. So each of ours
+# names the one before it and they are resolved one after the other: world, caller, retry.
+
+
+def _provide_world(scope: Any) -> Any:
+    return scope["litestar_app"].state.world
+
+
+def _provide_caller(world: Any, scope: Any) -> Any:
+    return calling(scope)
+
+
+async def _provide_retry(caller: Any, request: Any) -> Any:
+    return await retry_of(request, caller)
+
+
+async def _provide_maybe_retry(caller: Any, request: Any) -> Any:
+    return await maybe_retry_of(request, caller)
+
+
+class StrictModels(PydanticPlugin):
+    """Litestar's pydantic plugin, except that bodies become models by our reading of them."""
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.plugins.append(PydanticSchemaPlugin(prefer_alias=True))
+        app_config.type_decoders = [(is_model, validate), *(app_config.type_decoders or [])]
+        return app_config
+
+
+async def _headers(message: Any, scope: Any) -> None:
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], *_HEADERS]
+
+
+def create_app(settings: Settings, world: World | None = None, *, background: bool = False) -> Litestar:
+    """The application. Without a `world` it opens one of its own at start and closes it at the end; `background`
+    runs the server's jobs beside it."""
+    given = world
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        own = given or World(settings)
+        if given is None:
+            await own.open()
+        app.state.world = own
+        task = asyncio.create_task(jobs.loop(own)) if background else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            if given is None:
+                await own.close()
+
+    with warnings.catch_warnings():
+        # Litestar 2 announces how 3 will want parameters written; we stay below 3 (docs/dependencies.md).
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        app = Litestar(
+            route_handlers=[
+                health.health,
+                Router("/v1", route_handlers=[route for part in RESOURCES for route in part.routes]),
+                *page_routes,
+            ],
+            before_request=authenticated,  # a guard would copy its handler for every request
+            dependencies={
+                "world": Provide(_provide_world, sync_to_thread=False),
+                "caller": Provide(_provide_caller, sync_to_thread=False),
+                "retry": Provide(_provide_retry),
+                "maybe_retry": Provide(_provide_maybe_retry),
+            },
+            exception_handlers=problems.HANDLERS,
+            request_class=StrictRequest,
+            request_max_body_size=BYTES_MAX,
+            plugins=[StrictModels()],
+            before_send=[_headers],
+            lifespan=[lifespan],
+            openapi_config=_openapi(),
+            logging_config=None,
+            debug=False,
+        )
+    if given is not None:
+        app.state.world = given
+    return app
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="A session token `jt_…` (staff, residents, bodies) or a key `jk_…` (tills, clients).",
+    )
+    return OpenAPIConfig(
+        title="积分 Jifen",
+        version=software_version(),
+        description=(
+            "社区信用积分：公开的规则、任何人都能核对的账簿、商户柜台。\n\n"
+            "Points and standing are integers in hundredths of 分; money is integer fen. Every POST that moves points "
+            "takes an `Idempotency-Key`. Errors are `application/problem+json` with a stable `code`."
+        ),
+        components=[Components(security_schemes={"bearer": bearer})],
+        security=[{"bearer": []}],
+        tags=[Tag(name=name, description=said) for name, said in _TAGS.items()],
+        use_handler_docstrings=True,
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin()],
+        openapi_router=Router("/openapi", route_handlers=[], opt={"public": True}, include_in_schema=False),
+    )
+
+
+def factory() -> Litestar:
+    """What each server process calls. The settings are the process's own environment."""
+    return create_app(configuration.read(), background=True)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jifen`: the command line. Exit status 0 done, 1 the thing checked does not hold, 2 usage or input error.
+
+Results go to stdout (`--json`: one document), everything else to stderr; a progress bar only where a terminal is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from api import messages, settings
+from api.settings import Settings, SettingsError
+from ledger.errors import Refusal
+from ledger.store import StoreLost
+
+DONE, FAILED, USAGE = 0, 1, 2
+KINDS = ("places", "people", "bodies", "awards")
+# What a sheet, a pack or a ledger says of itself, as opposed to how the command was given.
+_DOES_NOT_HOLD = frozenset({"batch_has_errors"})
+
+
+def parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    top = argparse.ArgumentParser(prog="jifen", description="积分 Jifen: community credit points.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help: str, under: Any = commands) -> argparse.ArgumentParser:
+        return under.add_parser(name, help=help, description=help, parents=[shared])
+
+    def group(name: str, help: str) -> Any:
+        return commands.add_parser(name, help=help).add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    add("init", "create schema and keys; safe to repeat")
+
+    demo = add("demo", "build the demo county and write its logins to $JIFEN_HOME/demo.json")
+    demo.add_argument("--people", type=_whole, metavar="N", help="how many people")
+    demo.add_argument("--seed", type=_whole, metavar="S", help="another town")
+    demo.add_argument("--as-of", metavar="DAY", help="the last day of its history, YYYY-MM-DD")
+    demo.add_argument("--force", action="store_true", help="start again with a new origin")
+
+    serve = add("serve", "the HTTP server")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=_whole, default=8000)
+    serve.add_argument("--workers", type=_whole, help="processes; more than one needs PostgreSQL")
+
+    verify = add("verify", "check the database; names the first bad entry per journal")
+    verify.add_argument("--journal", metavar="J")
+
+    journal = group("journal", "open a journal, or end its take-over window")
+    add("open", "open a community's journal", journal).add_argument("journal", metavar="J")
+    add("close-takeover", "end the take-over window for ever", journal).add_argument("journal", metavar="J")
+
+    packs = group("packs", "rule packs")
+    add("check", "loader errors with file and way out", packs).add_argument("dir", type=Path, metavar="DIR")
+    add("test", "run the worked examples", packs).add_argument("dir", type=Path, metavar="DIR")
+
+    _import(add("import", "import a sheet; a preview unless --commit"))
+
+    template = add("template", "the sheet that the import takes")
+    template.add_argument("kind", choices=KINDS)
+    template.add_argument("out", type=Path, metavar="OUT.xlsx")
+
+    add("approvals", "what waits for a second person")
+    for name in ("approve", "reject"):
+        decide = add(name, f"{name} what waits, as another person than its proposer")
+        decide.add_argument("id", metavar="ID")
+        decide.add_argument("--as", dest="user", required=True, metavar="USER")
+        decide.add_argument("--reason")
+
+    staff = group("staff", "the operator's way to the first account")
+    first = add("add", "add a staff account; its password is asked for", staff)
+    first.add_argument("username")
+    first.add_argument("--role", required=True)
+    first.add_argument("--place", required=True, metavar="CODE")
+
+    jobs = group("jobs", "the work that nobody asks for")
+    add("run", "run one job, or all", jobs).add_argument("names", nargs="*", metavar="NAME")
+    return top
+
+
+def _import(sheet: argparse.ArgumentParser) -> None:
+    sheet.add_argument("kind", choices=KINDS)
+    sheet.add_argument("file", type=Path, metavar="FILE")
+    sheet.add_argument("--commit", action="store_true", help="write it; needs --as")
+    sheet.add_argument("--as", dest="user", metavar="USER", help=f"password from a prompt, or {settings.TOKEN}")
+    sheet.add_argument("--skip-bad", action="store_true", help="leave refused rows out instead of refusing all")
+    sheet.add_argument("--header-row", type=_whole, metavar="N", help="where the header stands")
+    sheet.add_argument("--indicator", metavar="CODE", help="awards: for rows that name none")
+    sheet.add_argument("--place", metavar="CODE", help="awards: for rows that name none")
+    sheet.add_argument("--ask", action="store_true", help="awards: put it before a second person even if it is small")
+    sheet.add_argument("--errors", type=Path, metavar="OUT.xlsx", help="awards: the refused rows as a sheet")
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    lang = _language()
+    try:
+        return _run(args, settings.read(), lang)
+    except Refusal as refusal:
+        title, detail, fix = (
+            messages.sentence(refusal.code, p, lang, refusal.facts) for p in ("title", "detail", "fix")
+        )
+        print(f"jifen: [{refusal.code}] {title}: {detail} {fix}".rstrip(), file=sys.stderr)
+        for error in refusal.facts.get("errors", ()):
+            said = messages.sentence(error.get("code", ""), "detail", lang, error)
+            print(f"  {error.get('pointer', '')}: {said}", file=sys.stderr)
+        return FAILED if refusal.code in _DOES_NOT_HOLD else USAGE
+    except KeyboardInterrupt:
+        return 130
+    except (SettingsError, ValueError, RuntimeError, StoreLost) as error:
+        if not _ours(error):
+            raise
+        print(f"jifen: {error}", file=sys.stderr)
+        return USAGE
+
+
+def _ours(error: Exception) -> bool:
+    """Is this one of the errors whose message is meant for whoever typed the command?"""
+    from api.commands import UsageError
+    from api.world import NotReady
+    from ledger.keys import BadKey
+    from ledger.migrate import SchemaError
+
+    return isinstance(error, SettingsError | UsageError | NotReady | BadKey | SchemaError | StoreLost)
+
+
+def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int:
+    # Imported here: `jifen --help` needs none of it, and polars alone takes a good part of a second.
+    from api import commands
+    from api.commands import Result
+
+    if args.command == "serve":
+        from api.serving import serve
+
+        return serve(config, args.host, args.port, args.workers or config.workers)
+    if args.command == "demo":
+        return _demo(args, config)
+    if args.command == "packs":
+        check = commands.packs_check if args.action == "check" else commands.packs_test
+        return _show(check(args.dir), args.json)
+    if args.command == "init":
+        return _show(asyncio.run(commands.init(config)), args.json)
+    if args.command == "template":
+        return _show(asyncio.run(commands.template(config, args.kind, args.out)), args.json)
+
+    async def inside() -> Result:
+        from api.world import World
+
+        world = World(config)
+        await world.open()
+        try:
+            with _bar(args) as progress:
+                return await _in_world(args, world, lang, progress)
+        finally:
+            await world.close()
+
+    return _show(asyncio.run(inside()), args.json)
+
+
+async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, progress: Any) -> Any:
+    from api import commands
+
+    match args.command, getattr(args, "action", None):
+        case "verify", _:
+            return await commands.verify(world, args.journal, progress)
+        case "journal", "open":
+            return await commands.journal_open(world, args.journal)
+        case "journal", _:
+            return await commands.journal_close_takeover(world, args.journal)
+        case "import", _:
+            return await _import_sheet(args, world, lang)
+        case "approvals", _:
+            return await commands.approvals(world)
+        case ("approve" | "reject") as word, _:
+            return await commands.decide(world, args.id, args.user, approve=word == "approve", reason=args.reason)
+        case "staff", _:
+            return await commands.staff_add(world, args.username, args.role, args.place)
+        case "jobs", _:
+            return await commands.jobs_run(world, args.names)
+    raise AssertionError(args.command)
+
+
+async def _import_sheet(args: argparse.Namespace, world: Any, lang: messages.Lang) -> Any:
+    from api import commands
+
+    if args.kind == "awards":
+        return await commands.import_awards(
+            world,
+            args.file,
+            user=args.user,
+            commit=args.commit,
+            skip=args.skip_bad,
+            ask=args.ask,
+            indicator=args.indicator,
+            place=args.place,
+            header_row=args.header_row,
+            errors=args.errors,
+            lang=lang,
+        )
+    if args.indicator or args.place or args.errors or args.ask:
+        raise commands.UsageError("--indicator, --place, --errors and --ask are for awards")
+    return await commands.import_register(
+        world,
+        args.kind,
+        args.file,
+        user=args.user,
+        commit=args.commit,
+        skip=args.skip_bad,
+        header_row=args.header_row,
+        lang=lang,
+    )
+
+
+def _demo(args: argparse.Namespace, config: Settings) -> int:
+    """The demo county is built by `api.demo`, which brings its own clock."""
+    from api import demo
+
+    made: Callable[..., Any] = demo.build
+    with _bar(args) as progress:
+        result = made(config, people=args.people, seed=args.seed, as_of=args.as_of, force=args.force, progress=progress)
+        if inspect.isawaitable(result):
+            result = asyncio.run(_awaited(result))
+    return _show(result, args.json)
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+@contextmanager
+def _bar(args: argparse.Namespace) -> Iterator[Any]:
+    """A progress bar on a terminal: call it with how much was done, and `total=`, `what=` when they are known."""
+    if args.json or args.command not in ("verify", "demo", "import") or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(args.command, total=None)
+
+        def advance(done: int, total: int | None = None, what: str | None = None) -> None:
+            shown.update(task, advance=done, total=total, description=what)
+
+        yield advance
+
+
+def _show(result: Any, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(result.data, option=orjson.OPT_INDENT_2, default=str) + b"\n")
+        sys.stdout.flush()
+    else:
+        for line in result.lines:
+            print(line)
+    return result.status
+
+
+def _language() -> messages.Lang:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "en" if value.startswith("en") else "zh"
+    return "zh"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

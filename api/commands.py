@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each command of `jifen` does, given an open world. Printing and exit statuses are `api.cli`'s."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from api import imports, jobs, messages
+from api.auth import Caller
+from api.settings import TOKEN, Settings
+from api.sheet_awards import sheet_requests, told
+from api.sheets.bodies import parse_bodies
+from api.sheets.people import parse_people
+from api.sheets.places import parse_places
+from api.sheets.read import read_sheet
+from api.sheets.sentences import sentence
+from api.sheets.words import Kind
+from api.sheets.write import template as blank
+from api.world import World
+from ledger import codec
+from ledger.audit import audit
+from ledger.book.accounts import close_takeover
+from ledger.errors import Refusal
+from ledger.model import Act
+from ledger.port import Answer, Retry
+from ledger.tables import Key, Table
+from ledger.view import View, local_day
+from rules.desk import lists
+from rules.desk.batch import BatchRefused
+from rules.desk.records import RowResult
+from rules.engine.examples import failures
+from rules.engine.pack import PackError, load_pack
+from rules.ports import AWARDING, Actor
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+_UNWRITTEN = {
+    "zh": {
+        "preview": "这是预览，没有写入；加 --commit --as 用户名 写入。",
+        "refused": "没有写入：先改好上面的行，或加 --skip-bad 跳过它们。",
+    },
+    "en": {
+        "preview": "A preview: nothing was written. Add --commit --as USER.",
+        "refused": "Nothing was written: mend the rows above, or add --skip-bad to leave them out.",
+    },
+}
+
+Progress = Callable[[int], None]
+
+
+class UsageError(ValueError):
+    """The command cannot be meant like this; the message says what would be right."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a command found: lines for people, `data` for `--json`."""
+
+    status: int = DONE
+    lines: list[str] = field(default_factory=list[str])
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+# who ---------------------------------------------------------------------------------------------------------------
+
+
+def password(username: str) -> str:
+    """From the terminal without echo, or the first line of what is piped in; never from the command line."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{username}: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+async def acting(world: World, username: str) -> Caller:
+    """The staff member of that name, by a token from the environment or a password from the terminal."""
+    token = os.environ.get(TOKEN)
+    if not token:
+        token = (await world.staff.sign_in(username, password(username))).token
+    caller = await world.gate.caller(token)
+    if caller is None or caller.kind != "staff":
+        raise Refusal("unauthenticated")
+    if (await world.staff.get(caller.id))["username"] != username:
+        raise UsageError(f"{TOKEN} is not a token of {username}")
+    return caller
+
+
+# deployment --------------------------------------------------------------------------------------------------------
+
+
+async def init(settings: Settings) -> Result:
+    ran = await World(settings).init()
+    lines = [f"schema: {step}" for step in ran] or ["nothing to do: keys and schema are up to date"]
+    key = settings.home / "recovery.key"
+    if key.exists():
+        lines.append(f"keep {key} away from this machine: it alone can revoke the signing key")
+    return Result(lines=lines, data={"steps": ran})
+
+
+async def staff_add(world: World, username: str, role: str, place: str) -> Result:
+    """The operator at the machine makes the first account; the others are made by it."""
+    answer = await world.staff.create(None, username, password(username), [{"role": role, "place": place}])
+    return Result(lines=[f"{username}: {role} at {place}"], data={"id": answer.ref, "username": username})
+
+
+async def verify(world: World, journal: str | None, progress: Progress | None) -> Result:
+    report = await audit(world.ledger, journal, progress)
+    findings = [dict(zip(("journal", "seq", "what"), one, strict=True)) for one in report.findings]
+    data = {"ok": report.ok, "lines": report.lines, "findings": findings}
+    return Result(DONE if report.ok else FAILED, list(report.lines), data)
+
+
+# journals ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTakeover:
+    """End a journal's take-over window for ever."""
+
+    journal: str
+    act: Act
+    retry: Retry | None = None
+    weight: int = 1
+
+    @property
+    def journals(self) -> tuple[str, ...]:
+        return (self.journal,)
+
+    def reads(self) -> Iterable[tuple[Table, Key]]:
+        return ()
+
+    def decide(self, view: View) -> Answer:
+        return Answer(200, str(close_takeover(view, self.journal, self.act).seq))
+
+
+async def journal_open(world: World, journal: str) -> Result:
+    opened = await imports.open_journals(world, [journal], "system")
+    said = f"{journal}: opened" if opened else f"{journal}: open already"
+    return Result(lines=[said], data={"journal": journal, "opened": bool(opened)})
+
+
+async def journal_close_takeover(world: World, journal: str) -> Result:
+    today = local_day(world.ledger.clock(), world.settings.timezone)
+    request = codec.encode({"close_takeover": journal})
+    act = Act("system", today, request, world.ledger.new_id("txn"))
+    answer = await world.ledger.submit(CloseTakeover(journal, act))
+    return Result(
+        lines=[f"{journal}: the take-over window is closed (entry {answer.ref})"],
+        data={"journal": journal, "seq": int(answer.ref)},
+    )
+
+
+# packs -------------------------------------------------------------------------------------------------------------
+
+
+def packs_check(folder: Path) -> Result:
+    """The loader's findings; what is wrong with a pack is the answer, so it is 1 and not 2."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    try:
+        pack = load_pack(folder)
+    except PackError as error:
+        problems = [
+            {"file": p.file, "path": p.path, "code": p.code, "found": p.found, "allowed": p.allowed}
+            for p in error.problems
+        ]
+        return Result(FAILED, [str(p) for p in error.problems], {"ok": False, "problems": problems})
+    said = f"{pack.id} {pack.version}: {len(pack.indicators)} indicators, hash {pack.hash}"
+    return Result(lines=[said], data={"ok": True, "id": pack.id, "version": str(pack.version), "hash": pack.hash})
+
+
+def packs_test(folder: Path) -> Result:
+    """The worked examples, run."""
+    checked = packs_check(folder)
+    if checked.status != DONE:
+        return checked
+    pack = load_pack(folder)
+    wrong = list(failures(pack))
+    count = sum(len(indicator.examples) for indicator in pack.indicators.values())
+    lines = [f"{f.indicator}: {f.example}: expected {f.expected}, found {f.found}" for f in wrong]
+    lines.append(f"{count - len(wrong)} of {count} examples hold")
+    data = {
+        "ok": not wrong,
+        "examples": count,
+        "failures": [
+            {"indicator": f.indicator, "example": f.example, "expected": f.expected, "found": f.found} for f in wrong
+        ],
+    }
+    return Result(FAILED if wrong else DONE, lines, data)
+
+
+# sheets ------------------------------------------------------------------------------------------------------------
+
+
+def read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+async def import_register(
+    world: World,
+    kind: Kind,
+    path: Path,
+    *,
+    user: str | None,
+    commit: bool,
+    skip: bool,
+    header_row: int | None,
+    lang: messages.Lang,
+) -> Result:
+    """Places, people or bodies: what would happen, or with `commit` what did."""
+    caller = await acting(world, user) if user else None
+    if commit and caller is None:
+        raise UsageError("--commit needs --as USER")
+    grid = read_sheet(read_file(path), path.name, header_row)
+    plan: imports.Plan[Any]
+    if kind == "places":
+        plan = await imports.plan_places(world, parse_places(grid))
+    elif kind == "people":
+        plan = await imports.plan_people(world, parse_people(grid))
+    else:
+        plan = await imports.plan_bodies(world, parse_bodies(grid))
+    if caller is not None:
+        _may_import(world, caller, kind, plan)
+    problems = [_problem(problem, lang) for problem in sorted(plan.problems, key=lambda one: one.row)]
+    lines = [_problem_line(problem, lang) for problem in problems]
+    data: dict[str, Any] = {"committed": False, "counts": plan.counts, "problems": problems}
+    if commit and caller is not None and (skip or not problems):
+        work = {"places": imports.commit_places, "people": imports.commit_people, "bodies": imports.commit_bodies}
+        done = await work[kind](world, plan, caller.id, skip=skip)
+        data |= {"committed": True, "counts": done.counts}
+    lines.append("  ".join(f"{name} {count}" for name, count in data["counts"].items()))
+    if not commit or not data["committed"]:
+        lines.append(_UNWRITTEN[lang]["refused" if commit else "preview"])
+    refused = bool(problems) and not (data["committed"] and skip)
+    return Result(FAILED if refused else DONE, lines, data)
+
+
+async def import_awards(
+    world: World,
+    path: Path,
+    *,
+    user: str | None,
+    commit: bool,
+    skip: bool,
+    ask: bool,
+    indicator: str | None,
+    place: str | None,
+    header_row: int | None,
+    errors: Path | None,
+    lang: messages.Lang,
+) -> Result:
+    """A sheet of deeds: what each row would become, or with `commit` what became of it."""
+    caller = await acting(world, user) if user else None
+    if commit and caller is None:
+        raise UsageError("--commit needs --as USER")
+    if caller is not None:
+        caller.require("awards:write")
+    sheet = await sheet_requests(
+        world, read_file(path), path.name, header_row=header_row, indicator=indicator, place=place
+    )
+    actor = caller.actor if caller is not None else _operator(world)
+    data: dict[str, Any] = {"committed": False, "id": None, "state": "preview"}
+    rows: Sequence[RowResult]
+    try:
+        if commit:
+            policy = "skip" if skip else "abort"
+            record = (await world.desk.commit(actor, sheet.rows, source="sheet", on_error=policy, ask=ask)).record
+            data |= {"committed": True, "id": record.id, "state": record.state}
+        else:
+            record = await world.desk.preview(actor, sheet.rows, source="sheet", ask=ask)
+        rows, counts = record.rows, dict(record.counts)
+        data |= {"standing": record.standing, "points": record.points}
+    except BatchRefused as refusal:
+        rows, counts = refusal.rows, dict(refusal.facts.get("counts", {}))
+        data["state"] = "refused"
+    refused = [one for one in rows if one.state == "refused"]
+    if errors is not None and refused:
+        errors.write_bytes(sheet.errors(rows, lang))
+    answered = [told(one, sheet.about(one) if one.state == "refused" else (), lang) for one in rows]
+    data |= {"counts": counts, "rows": answered}
+    lines = [
+        _problem_line({"reason": one.get("detail", ""), "fix": "", **one}, lang)
+        for one in answered
+        if one["state"] == "refused"
+    ]
+    lines.append("  ".join(f"{name} {count}" for name, count in counts.items()))
+    if not data["committed"]:
+        lines.append(_UNWRITTEN[lang]["refused" if commit else "preview"])
+    else:
+        lines.append(f"{data['id']}: {data['state']}")
+    return Result(FAILED if refused and not (data["committed"] and skip) else DONE, lines, data)
+
+
+def _operator(world: World) -> Actor:
+    """Whoever sits at the machine may look at what a sheet would become, anywhere; posting takes a person."""
+    roots = world.register.children(None)
+    return Actor("system", None, tuple(("street_staff", place.code) for place in roots))
+
+
+def _may_import(world: World, caller: Caller, kind: Kind, plan: imports.Plan[Any]) -> None:
+    """Who may bring in whom: administrators the places, community and street staff the people of their own place."""
+    if kind == "places":
+        caller.require("staff:write")
+        return
+    caller.require("people:write")
+    for home in {new.home for _, new in plan.ready}:
+        if not caller.actor.may(AWARDING, home, world.covers):
+            raise Refusal("forbidden", scope="people:write", place=home)
+
+
+def _problem(problem: Any, lang: messages.Lang) -> dict[str, Any]:
+    reason, fix = sentence(problem, lang)
+    return {
+        "row": problem.row,
+        "column": problem.column,
+        "value": problem.value,
+        "code": problem.code,
+        "reason": reason,
+        "fix": fix,
+    }
+
+
+def _problem_line(problem: dict[str, Any], lang: messages.Lang) -> str:
+    row = f"第{problem['row']}行" if lang == "zh" else f"row {problem['row']}"
+    return f"{row} [{problem['code']}] {problem['reason']} {problem['fix']}".rstrip()
+
+
+async def template(settings: Settings, kind: Kind, out: Path) -> Result:
+    """The sheet that the import takes; where there is a county, with its own places to choose from."""
+    choices: dict[str, list[str]] = {}
+    world = World(settings)
+    try:
+        await world.open()
+        places = sorted(world.register.tree.places.values(), key=lambda place: place.code)
+        choices["community"] = [place.name for place in places if place.level == "community"][:200]
+        await world.close()
+    except Exception:  # before `jifen init` a blank sheet does as well
+        choices = {}
+    try:
+        data = blank(kind, choices if kind in ("people", "bodies", "awards") and choices.get("community") else None)
+        out.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{out}: {error.strerror}") from error
+    return Result(lines=[str(out)], data={"file": str(out), "bytes": len(data)})
+
+
+# the four-eyes queue -----------------------------------------------------------------------------------------------
+
+
+async def approvals(world: World) -> Result:
+    roots = [place.code for place in world.register.children(None)]
+    waiting = await lists.approvals(roots, "", limit=200)
+    items = [
+        {
+            "id": one.id,
+            "kind": one.kind,
+            "place": one.place,
+            "proposer": one.proposer,
+            "rows": one.lines,
+            "standing": one.standing,
+            "points": one.points,
+        }
+        for one in waiting
+    ]
+    lines = [
+        f"{one['id']}  {one['kind']}  {world.place_name(one['place'])}  {one['rows']} rows  "
+        f"{one['standing']} / {one['points']}"
+        for one in items
+    ]
+    return Result(lines=lines or ["nothing waits"], data={"items": items})
+
+
+async def decide(world: World, id_: str, user: str, *, approve: bool, reason: str | None) -> Result:
+    caller = await acting(world, user)
+    caller.require("approvals:write")
+    if approve:
+        decided, _ = await world.desk.approve(caller.actor, id_, reason=reason)
+    else:
+        if not reason:
+            raise UsageError("--reason is needed: whoever proposed it has to know why")
+        decided, _ = await world.desk.reject(caller.actor, id_, reason=reason)
+    data = {
+        "id": id_,
+        "kind": decided.kind,
+        "target": decided.target,
+        "state": decided.state,
+        "standing": decided.standing,
+        "points": decided.points,
+        "counts": dict(decided.counts),
+        "changed": [dict(row) for row in decided.changed],
+    }
+    lines = [f"{id_}: {'approved' if approve else 'rejected'}, {decided.target} is {decided.state}"]
+    lines += ["  ".join(f"{name} {count}" for name, count in decided.counts.items())] if decided.counts else []
+    lines += [f"changed since it was proposed: {len(decided.changed)} rows"] if decided.changed else []
+    return Result(lines=lines, data=data)
+
+
+async def jobs_run(world: World, names: list[str]) -> Result:
+    unknown = [name for name in names if name not in jobs.JOBS]
+    if unknown:
+        raise UsageError(f"no such job: {unknown[0]}; there are {', '.join(jobs.JOBS)}")
+    done = {name: await jobs.JOBS[name](world) for name in names or jobs.JOBS}
+    return Result(lines=[f"{name}: {count}" for name, count in done.items()], data={"jobs": done})

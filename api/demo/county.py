@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The county before anything happens in it: places and journals, staff, people, bodies, shops and their offers.
+
+All of it goes through the same doors that staff use; nothing is written past them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from itertools import islice
+from random import Random
+from typing import Any
+
+from api import imports
+from api.bodies import NewBody, register_bodies
+from api.demo import names
+from api.demo.chance import Clock, seeded
+from api.demo.places import COMMUNITIES, COUNTY, STREETS, grids, places
+from api.demo.scale import Scale
+from api.people.records import Consents, NewPerson, age
+from api.world import World
+from ledger.tables import Row, Table
+from merchants.model import UNCOUNTED, Asker, Offer
+from rules.ports import Actor
+from rules.register import subject_row
+from rules.tables import SUBJECT
+
+ELDER = 60
+
+
+@dataclass(slots=True, eq=False)
+class Neighbour:
+    """A person or body as the story needs to know them. `points` and `standing` are kept in step with the ledger."""
+
+    subject: str
+    home: str
+    grid: str
+    groups: frozenset[str]
+    keen: float = 1.0
+    elder: bool = False
+    till: bool = True
+    type: str = ""
+    points: int = 0
+    standing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A member of staff who can sign in."""
+
+    id: str
+    username: str
+    password: str
+    roles: tuple[tuple[str, str], ...]
+    subject: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.id, self.subject, self.roles)
+
+    @property
+    def said(self) -> dict[str, str]:
+        return {"username": self.username, "password": self.password}
+
+
+@dataclass(slots=True)
+class County:
+    """Who is there, by community."""
+
+    world: World
+    clock: Clock
+    seed: int
+    scale: Scale
+    staff: dict[str, Login] = field(default_factory=dict[str, Login])
+    people: dict[str, list[Neighbour]] = field(default_factory=dict[str, list[Neighbour]])
+    bodies: dict[str, list[Neighbour]] = field(default_factory=dict[str, list[Neighbour]])
+    offers: list[Offer] = field(default_factory=list[Offer])
+    merchants: dict[str, str] = field(default_factory=dict[str, str])  # name → id
+    resident: Neighbour | None = None
+
+    def rng(self, *name: object) -> Random:
+        """A stream of choices of its own for each part of the story."""
+        return Random("/".join(map(str, ("choices", self.seed, *name))))
+
+    def ids(self, *name: object) -> Any:
+        return seeded("ids", self.seed, self.scale.people, *name)
+
+    @property
+    def base(self) -> int:
+        return self.world.packs.newest().base_standing
+
+
+# places and staff ------------------------------------------------------------------------------------------------
+
+
+async def settle(county: County, actor: str) -> None:
+    """Places, and a journal for each community."""
+    plan: imports.Plan[Any] = imports.Plan("places", [], [])
+    for row, place in enumerate(places(), start=2):
+        plan.take(row, imports.NEW, place)
+    with county.ids("places"):
+        await imports.commit_places(county.world, plan, actor)
+
+
+PUBLIC_STAFF = {
+    "admin": ("county_admin", COUNTY),
+    "staff": ("community_staff", COUNTY),
+    "approver": ("approver", COUNTY),
+    "second_approver": ("approver", COUNTY),
+    "auditor": ("auditor", COUNTY),
+    "council": ("council", COUNTY),
+}
+_USERNAMES = {"second_approver": "approver2"}
+
+
+async def hire(county: County, name: str, username: str, role: str, place: str) -> None:
+    """A staff account. The passwords are new in every build, whatever the seed."""
+    password = secrets.token_urlsafe(12)
+    roles = [{"role": role, "place": place, "from": None, "to": None}]
+    with county.ids("staff", name):
+        answer = await county.world.staff.create(None, username, password, roles)
+    county.staff[name] = Login(answer.ref, username, password, ((role, place),))
+
+
+def posts() -> Iterator[tuple[str, str, str, str]]:
+    """(key, username, role, place) of everybody on the staff."""
+    for name, (role, place) in PUBLIC_STAFF.items():
+        yield name, _USERNAMES.get(name, name), role, place
+    for code in STREETS:
+        yield code, f"street{code[-1]}", "street_staff", code
+    for code in COMMUNITIES:
+        yield code, f"community{code[8]}{code[-2:]}", "community_staff", code
+
+
+# people ----------------------------------------------------------------------------------------------------------
+
+
+def invent(county: County, today: date) -> list[tuple[NewPerson, Neighbour]]:
+    """Everybody, with the hats they wear. The first is the resident whom demo.json names."""
+    rng, scale = county.rng("people"), county.scale
+    numbers = names.phones(rng, scale.people)
+    hats: list[set[str]] = [set() for _ in range(scale.people)]
+    order = list(range(1, scale.people))
+    for group, count in (
+        ("G1", scale.community_workers),
+        ("G2", scale.party_members),
+        ("G4", scale.building_heads + scale.unit_heads),
+    ):
+        rng.shuffle(order)
+        for index in order[:count]:
+            hats[index].add(group)
+    codes = list(COMMUNITIES)
+    seen: set[tuple[str, str]] = set()
+    made: list[tuple[NewPerson, Neighbour]] = []
+    for index, groups in enumerate(hats):
+        home = codes[index % len(codes)]
+        grid = rng.choice(grids(home))
+        birth = names.birthday(rng, today)
+        own_phone = index == 0 or rng.random() < 0.93
+        while (grid, name := names.person_name(rng)) in seen:  # two of one name in one grid confuse a first look
+            pass
+        seen.add((grid, name))
+        consents = Consents(1, int(rng.random() < 0.8), int(rng.random() < 0.95), int(rng.random() < 0.9))
+        if index == 0:
+            birth, consents = date(today.year - 46, 5, 17), Consents(1, 1, 1, 1)
+        also = partial(_subject, home, grid, tuple(sorted(groups)))
+        person = NewPerson(name, numbers[index] if own_phone else None, birth, home, grid, consents, also)
+        keen = 0.0 if index == 0 else rng.paretovariate(1.6)
+        elder = age(birth, today) >= ELDER
+        made.append(
+            (person, Neighbour("", home, grid, frozenset({*groups, "G3"}), keen, elder, bool(consents.merchant)))
+        )
+    return made
+
+
+def _subject(home: str, grid: str, groups: Sequence[str], subject: str, now_us: int) -> list[tuple[Table, Row]]:
+    return [(SUBJECT, subject_row(subject, "person", home, grid, groups, now_us))]
+
+
+async def register(county: County, batch: Sequence[tuple[NewPerson, Neighbour]], actor: str) -> None:
+    """Open the accounts of one community's people."""
+    home = batch[0][1].home
+    with county.ids("people", home):
+        answer = await county.world.people.register_all([person for person, _ in batch], actor=actor, base=county.base)
+    for (_, neighbour), (subject, _) in zip(batch, answer.value, strict=True):
+        neighbour.subject, neighbour.standing = subject, county.base
+        county.people.setdefault(home, []).append(neighbour)
+
+
+async def charter(county: County, actor: str) -> None:
+    """Register the bodies."""
+    rng, scale = county.rng("bodies"), county.scale
+    new: list[NewBody] = []
+    for source, group, count, coded in (
+        (names.teams(), "G8", scale.teams, False),
+        (names.shops(), "G5", scale.shops, True),
+        (names.property_bodies(), "G6", scale.property_bodies, True),
+        (names.units(), "G7", scale.units, False),
+    ):
+        for name, kind, home in islice(source, count):
+            code = names.credit_code(rng) if coded and kind != "业主委员会" else None
+            contact, phone = names.person_name(rng), names.phones(rng, 1)[0]
+            new.append(NewBody(name, kind, code, group, home, contact, phone))
+    with county.ids("bodies"):
+        answer = await register_bodies(county.world, new, actor=actor, base=county.base)
+    for body, (subject, _) in zip(new, answer.value, strict=True):
+        made = Neighbour(subject, body.home, body.home, frozenset({body.group}), type=body.type, standing=county.base)
+        county.bodies.setdefault(body.home, []).append(made)
+
+
+# shops -----------------------------------------------------------------------------------------------------------
+
+MARKET = "惠民信用超市（东岳国际店）"
+_SHOPS: tuple[tuple[str, str, tuple[tuple[str, str, str, int], ...]], ...] = (
+    (
+        MARKET,
+        "370321001001",
+        (
+            ("S13", "洗衣液（2公斤）", "Laundry liquid, 2 kg", 500),
+            ("S13", "大米（5公斤）", "Rice, 5 kg", 1_200),
+            ("S32", "电动车充电1小时", "E-bike charging, one hour", 200),
+            ("S14", "全场九五折", "Five per cent off", 0),
+        ),
+    ),
+    ("便民理发店", "370321001003", (("S17", "理发一次", "A haircut", 1_000),)),
+    ("县影城", "370321002004", (("S29", "电影票一张", "A cinema ticket", 3_000),)),
+    (
+        "县公交公司",
+        "370321002003",
+        (
+            ("S02", "公交充值卡20元", "Bus card, 20 yuan", 2_000),
+            ("S01", "公交乘车八折", "Bus fare, 20% off", 0),
+        ),
+    ),
+    ("少海长者食堂", "370321002003", (("S31", "长者助餐一份", "A meal at the elders' canteen", 500),)),
+    ("永乐巷商街大屏", "370321001003", (("S36", "大屏广告10分钟", "Ten minutes on the street screen", 1_000),)),
+    ("马踏湖景区", "370321002005", (("S11", "门票半价", "Half-price ticket", 0),)),
+)  # fmt: skip
+_STATION = (("S13", "抽纸一提", "A pack of tissues", 300), ("S13", "食用油（1.8升）", "Cooking oil, 1.8 l", 800))
+STATIONS_FROM = 300  # people: a smaller town has no red station in every community
+
+
+async def stock(county: County, tick: Callable[[], None]) -> None:
+    """Shops, tills, and offers that one proposed and another approved."""
+    shops = list(_SHOPS)
+    if county.scale.people >= STATIONS_FROM:
+        shops += [(f"{name}红色驿站", code, _STATION) for code, name in COMMUNITIES.items()]
+    offers = county.world.shop.offers
+    proposer = Asker(county.staff["staff"].id, serves=lambda community: True)
+    for name, community, goods in shops:
+        with county.ids("shop", name):
+            street = Asker(
+                county.staff[community[:9]].id, serves=lambda where, street=community[:9]: where.startswith(street)
+            )
+            merchant = await offers.add_merchant(proposer, name=name, community=community)
+            county.merchants[name] = merchant.merchant
+            for scenario, zh, en, price in goods:
+                counted = scenario in ("S13", "S29")
+                made = await offers.propose(
+                    proposer,
+                    merchant=merchant.merchant,
+                    scenario=scenario,
+                    title_zh=zh,
+                    title_en=en,
+                    price=price,
+                    stock=5_000 if counted else UNCOUNTED,
+                )
+                county.offers.append(await offers.approve(street, made.offer))
+        tick()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single entries, and what they mean in words. For the subject and auditors; a merchant sees what paid it."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+
+from api import messages, statement
+from api.auth import Caller
+from api.http.reply import reply
+from api.world import World
+from ledger.errors import Refusal
+from rules.engine.explain import amount, render
+
+TAGS = ["entries"]
+_MERCHANT_KINDS = ("capture", "refund", "void")
+
+
+async def _shown(world: World, caller: Caller, journal: str, seq: int) -> Any:
+    """The entry, if it is the caller's to see. For all others it does not exist, whether it does or not."""
+    entry = await statement.stored(world.ledger, journal, seq)
+    fields = entry.fields
+    subject = fields.get("subject")
+    if subject is not None and subject == caller.subject:
+        return entry
+    if caller.merchant is not None and fields["kind"] in _MERCHANT_KINDS:
+        if statement.names_merchant(fields, caller.merchant):
+            return entry
+    elif caller.kind == "staff" and caller.actor.may({"auditor"}, journal, world.covers):
+        if subject is not None:
+            await world.saw(caller, subject, f"entry {journal}/{seq}")
+        return entry
+    raise Refusal("not_found", what="entry", id=f"{journal}/{seq}")
+
+
+@get("/entries/{journal:str}/{seq:int}", tags=TAGS, summary="One entry", operation_id="getEntry")
+async def entry(world: World, caller: Caller, journal: str, seq: int) -> Response[bytes]:
+    """The entry as it was hashed: written with sorted keys and no white space, `entry` is the leaf's own bytes."""
+    found = await _shown(world, caller, journal, seq)
+    return reply(200, {"journal": journal, "seq": seq, "entry_hash": found.leaf, "entry": found.fields})
+
+
+@get("/entries/{journal:str}/{seq:int}/explain", tags=TAGS, summary="Why", operation_id="explainEntry")
+async def explain(
+    request: Request[Any, Any, Any], world: World, caller: Caller, journal: str, seq: int
+) -> Response[bytes]:
+    """An award is explained from the trace that was sealed with it; any other entry in one sentence."""
+    found = await _shown(world, caller, journal, seq)
+    lang = messages.language(request.headers.get("accept-language", ""))
+    trace = None
+    if found.fields["kind"] in ("award", "deduct"):
+        award = await world.desk.records.award_of_entry(journal, seq)
+        trace = award.trace if award is not None else None
+    text = render(trace, lang) if trace is not None else sentence(found.fields, caller, lang)
+    body = {"journal": journal, "seq": seq, "kind": found.fields["kind"], "text": text, "trace": trace}
+    return reply(200, body, headers={"Content-Language": lang, "Vary": "Accept-Language"})
+
+
+def sentence(entry: dict[str, Any], caller: Caller, lang: messages.Lang) -> str:
+    """What an entry did, in one sentence."""
+    account = f"merchant:{caller.merchant}" if caller.merchant else f"subject:{entry.get('subject', '')}"
+    moved = {"standing": 0, "points": 0}
+    for posting in entry["postings"]:
+        role, _, owner = posting["account"].partition(":")
+        if posting["account"] == account or (owner == entry.get("subject") and role in ("minus", "debt")):
+            moved[posting["unit"]] += posting["amount"]
+    facts = {
+        "day": entry["occurred_on"],
+        "standing": amount(moved["standing"]),
+        "points": amount(moved["points"]),
+        "journal": entry["journal"],
+        "seq": entry["seq"],
+    }
+    return messages.sentence(f"entry_{entry['kind']}", "detail", lang, facts)
+
+
+routes = [entry, explain]

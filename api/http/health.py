@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is it alive, and how far has each journal come?"""
+
+from litestar import Response, get
+
+from api.http.reply import reply
+from api.world import World
+
+
+@get("/health", opt={"public": True}, tags=["operation"], summary="Liveness", operation_id="health")
+async def health(world: World) -> Response[bytes]:
+    """Answers while the process can read its database."""
+    await world.ledger.fetch("SELECT 1")
+    return reply(200, {"status": "ok"})
+
+
+@get("/status", opt={"public": True}, tags=["operation"], summary="Where each journal stands", operation_id="status")
+async def status(world: World) -> Response[bytes]:
+    """`seq` is the last entry that was sequenced; `published_seq` and `root` stand under a signed checkpoint."""
+    items = [
+        {"journal": one["journal"], "seq": one["size"] - 1, "published_seq": None, "root": None}
+        for one in await world.ledger.journals()
+    ]
+    return reply(200, {"journals": items, "queued": world.ledger.sequencer.queued})
+
+
+routes = [status]

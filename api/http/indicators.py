@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules as they stand: groups, indicators with the facts they ask for, and the packs they come from."""
+
+from typing import Any
+
+from litestar import Response, get
+
+from api.auth import Caller
+from api.http.reply import reply
+from api.world import World
+from ledger.errors import Refusal
+from rules.engine.model import Field, Indicator
+
+TAGS = ["rules"]
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": field.type,
+        "unit": field.unit,
+        "min": field.min,
+        "max": field.max,
+        "values": [{"value": value, "label": label.model_dump()} for value, label in field.values.items()],
+        "label": field.label.model_dump(),
+        "default": field.default,
+    }
+
+
+def _indicator(one: Indicator) -> dict[str, Any]:
+    said = one.model_dump(mode="json", by_alias=True, exclude={"fields", "examples"})
+    return {**said, "fields": [_field(field) for field in one.fields]}
+
+
+@get("/groups", tags=TAGS, summary="The eight groups", operation_id="listGroups")
+async def groups(world: World, caller: Caller) -> Response[bytes]:
+    """In the order of their codes."""
+    pack = world.packs.newest()
+    items = [{**group.model_dump(mode="json"), "pack": pack.id} for _, group in sorted(pack.groups.items())]
+    return reply(200, {"items": items, "next": None})
+
+
+@get("/indicators", tags=TAGS, summary="Indicators", operation_id="listIndicators")
+async def indicators(world: World, caller: Caller, group: str | None = None) -> Response[bytes]:
+    """What is awarded for what, with the facts a report must state."""
+    pack = world.packs.newest()
+    if group is not None and group not in pack.groups:
+        raise Refusal("not_found", what="group", id=group[:40])
+    items = [_indicator(one) for one in pack.indicators.values() if group in (None, one.group)]
+    return reply(200, {"items": items, "next": None})
+
+
+@get("/packs", tags=TAGS, summary="Rule packs", operation_id="listPacks")
+async def packs(world: World, caller: Caller) -> Response[bytes]:
+    """Every pack of this deployment, oldest first; `hash` is what entries name."""
+    items = [
+        {
+            "id": pack.id,
+            "version": pack.version,
+            "hash": pack.hash,
+            "name": pack.name.model_dump(),
+            "zone": pack.zone,
+            "effective_from": pack.effective_from.isoformat(),
+            "base_standing": pack.base_standing,
+            "adoption": pack.adoption.model_dump(mode="json"),
+            "approval": pack.approval.model_dump(mode="json"),
+            "bands": [band.model_dump(mode="json") for band in pack.bands],
+            "indicators": len(pack.indicators),
+        }
+        for pack in world.packs.packs
+    ]
+    return reply(200, {"items": items, "next": None})
+
+
+routes: list[Any] = [groups, indicators, packs]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What handlers answer with, and how lists are cut into pages."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from litestar import Response
+from litestar.params import Parameter
+
+from api.http.body import invalid
+from ledger import codec
+
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 200
+
+Limit = Annotated[int, Parameter(ge=1, le=LIMIT_MAX, description="At most this many items.")]
+Cursor = Annotated[str | None, Parameter(max_length=512, description="`next` of the page before.")]
+
+Item = TypeVar("Item")
+
+_TEXT = re.compile(r"[A-Za-z0-9_-]+")
+_REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+def reply(status: int, body: Any, replayed: bool = False, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """`body` as JSON. A replayed answer says so."""
+    if replayed:
+        headers = {**(headers or {}), **_REPLAYED}
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json", headers=headers)
+
+
+def cursor_of(*key: str | int) -> str:
+    """An opaque cursor that stands after the row with this key."""
+    return base64.urlsafe_b64encode(orjson.dumps(key)).rstrip(b"=").decode()
+
+
+def key_of(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
+    """The key in a cursor, or None for the first page. Raises `request_invalid` for what we never gave out."""
+    if cursor is None:
+        return None
+    try:
+        if not _TEXT.fullmatch(cursor):
+            raise ValueError
+        key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(key, list) or [type(part) for part in key] != list(types):
+            raise ValueError
+        if any(isinstance(part, int) and abs(part) > codec.INTEGER_MAX for part in key):
+            raise ValueError
+        if any(isinstance(part, str) and "\0" in part for part in key) or cursor_of(*key) != cursor:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise invalid([{"pointer": "?cursor", "code": "not_in_form", "limit": "next"}]) from None
+    return tuple(key)
+
+
+def page(
+    rows: Sequence[Item], limit: int, key: Callable[[Item], tuple[str | int, ...]]
+) -> tuple[Sequence[Item], str | None]:
+    """The first `limit` of rows fetched with `limit + 1`, and the cursor to the rest if there is any."""
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], cursor_of(*key(rows[limit - 1]))

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records, balances and entries of subjects: of oneself under `/me`, of others for those whose duty it is.
+
+A full record is read by the home place: whoever may act there. Each reading of somebody else's is written down.
+"""
+
+from typing import Any
+
+from litestar import Response, get
+
+from api import statement
+from api.auth import Caller
+from api.http.reply import Cursor, Limit, cursor_of, key_of, reply
+from api.world import World
+from ledger.errors import Refusal
+from rules.ports import READING
+
+TAGS = ["subjects"]
+
+
+async def _may_read(world: World, caller: Caller, subject: str, scope: str, what: str) -> None:
+    """Oneself, or somebody with a duty at the subject's home. Raises `forbidden`; the same for unknown subjects
+    unless the caller may look up people at all."""
+    if caller.subject is not None and caller.subject == subject:
+        return
+    caller.require(scope)
+    if caller.kind not in ("staff", "client"):
+        raise Refusal("forbidden", scope=scope)
+    known = await world.register.subject(subject)
+    if not caller.actor.may(READING, known.grid or known.home, world.covers):
+        raise Refusal("forbidden", scope=scope, place=known.home)
+    await world.saw(caller, subject, what)
+
+
+def _self(caller: Caller) -> str:
+    if caller.kind not in ("resident", "body") or caller.subject is None:
+        raise Refusal("forbidden", scope="")
+    return caller.subject
+
+
+async def _record(world: World, subject: str) -> Response[bytes]:
+    known = await world.register.subject(subject)
+    body: dict[str, Any] = {
+        "subject": known.subject,
+        "kind": known.kind,
+        "home": known.home,
+        "home_name": world.place_name(known.home),
+        "grid": known.grid or None,
+        "grid_name": world.place_name(known.grid) if known.grid else None,
+        "groups": list(known.groups),
+        "state": known.state,
+    }
+    if known.kind == "body":
+        rows = await world.ledger.fetch("SELECT name, type FROM body WHERE subject = ?", subject)
+        if rows:
+            body["name"], body["type"] = rows[0]
+    else:
+        person = await world.people.record(subject)
+        body["name"] = person.name
+        if person.phone:
+            body["phone"] = person.phone
+        if person.birth:
+            body["birth"] = person.birth.isoformat()
+    return reply(200, body, headers={"Cache-Control": "no-store"})
+
+
+async def _balance(world: World, subject: str) -> Response[bytes]:
+    return reply(200, await statement.balance(world.ledger, world.packs.newest(), subject))
+
+
+async def _entries(world: World, subject: str, limit: int, cursor: str | None) -> Response[bytes]:
+    after: Any = key_of(cursor, int, str, int)
+    found = await statement.entries(world.ledger, subject, limit + 1, after)
+    keys = [(one.pop("recorded_us"), one["journal"], one["seq"]) for one in found]
+    following = cursor_of(*keys[limit - 1]) if len(found) > limit else None
+    return reply(200, {"items": found[:limit], "next": following})
+
+
+@get("/subjects/{subject:str}", tags=TAGS, summary="A full record", operation_id="getSubject")
+async def record(world: World, caller: Caller, subject: str) -> Response[bytes]:
+    """With the name: for those with a duty at the subject's home, and written down."""
+    await _may_read(world, caller, subject, "people:read", "record")
+    return await _record(world, subject)
+
+
+@get("/subjects/{subject:str}/balance", tags=TAGS, summary="Balance", operation_id="getBalance")
+async def balance(world: World, caller: Caller, subject: str) -> Response[bytes]:
+    """Standing with its grade; points available, held, and by the day they lapse."""
+    await _may_read(world, caller, subject, "balances:read", "balance")
+    return await _balance(world, subject)
+
+
+@get("/subjects/{subject:str}/entries", tags=TAGS, summary="Entries", operation_id="listSubjectEntries")
+async def entries(
+    world: World, caller: Caller, subject: str, limit: Limit = 50, cursor: Cursor = None
+) -> Response[bytes]:
+    """What happened, newest first: numbers and rules, no names."""
+    await _may_read(world, caller, subject, "entries:read", "entries")
+    return await _entries(world, subject, limit, cursor)
+
+
+@get("/me", tags=["me"], summary="My record", operation_id="getMe")
+async def my_record(world: World, caller: Caller) -> Response[bytes]:
+    """What is kept about me."""
+    return await _record(world, _self(caller))
+
+
+@get("/me/balance", tags=["me"], summary="My balance", operation_id="getMyBalance")
+async def my_balance(world: World, caller: Caller) -> Response[bytes]:
+    """My standing and points."""
+    return await _balance(world, _self(caller))
+
+
+@get("/me/entries", tags=["me"], summary="My entries", operation_id="listMyEntries")
+async def my_entries(world: World, caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Response[bytes]:
+    """What happened to my account, newest first."""
+    return await _entries(world, _self(caller), limit, cursor)
+
+
+routes = [record, balance, entries, my_record, my_balance, my_entries]

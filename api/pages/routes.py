@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front page, the interface's documentation and the files they need."""
+
+import html
+from functools import cache
+from pathlib import Path
+from string import Template
+
+import orjson
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.static_files import create_static_files_router
+
+from api import messages
+from api.world import World
+
+_HERE = Path(__file__).parent
+_PUBLIC = {"public": True}
+_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+# Swagger UI sets styles from its script and draws its icons from data: addresses.
+_CSP_DOCS = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'"
+)
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((_HERE / "templates" / name).read_text(encoding="utf-8"))
+
+
+def _page(name: str, csp: str, **values: str) -> Response[bytes]:
+    body = _template(name).substitute(values).encode()
+    headers = {"Content-Security-Policy": csp, "Cache-Control": "no-cache"}
+    return Response(body, media_type="text/html", headers=headers)
+
+
+@get("/", opt=_PUBLIC, include_in_schema=False)
+async def front(world: World) -> Response[bytes]:
+    """What this is, how far the books have come, and where to go."""
+    rows: list[str] = []
+    for one in await world.ledger.journals():
+        at = one["recorded_at"][:19].replace("T", " ")
+        name, code = html.escape(world.place_name(one["journal"])), html.escape(one["journal"])
+        rows.append(
+            f"<tr><td>{name}</td><td class=code>{code}</td><td class=number>{one['size']:,}</td>"
+            f"<td class=code>{one['leaf'][:16]}</td><td class=code>{at}</td></tr>"
+        )
+    empty = '<tr><td colspan="5">还没有账簿 · No journal yet</td></tr>'
+    return _page("front.html", _CSP, journals="\n".join(rows) or empty)
+
+
+@get("/docs", opt=_PUBLIC, include_in_schema=False)
+async def docs() -> Response[bytes]:
+    """The interface, to read and to try."""
+    return _page("docs.html", _CSP_DOCS)
+
+
+@get("/openapi.json", opt=_PUBLIC, include_in_schema=False)
+async def openapi(request: Request, state: State) -> Response[bytes]:
+    """The interface as OpenAPI 3.1, made once."""
+    if "openapi_json" not in state:
+        state["openapi_json"] = _schema(request.app)
+    return Response(state["openapi_json"], media_type="application/json")
+
+
+def _schema(app: Litestar) -> bytes:
+    return orjson.dumps(app.openapi_schema.to_schema(), option=orjson.OPT_INDENT_2)
+
+
+@get("/problems/{code:str}", opt=_PUBLIC, include_in_schema=False)
+async def problem(request: Request, code: str) -> Response[bytes]:
+    """What a problem's `type` points at: the code explained, without the facts of any one case."""
+    lang = messages.language(request.headers.get("accept-language", ""))
+    if code not in messages.sentences(lang):
+        code = "not_found"
+    title, detail, fix = (html.escape(messages.sentence(code, part, lang, {})) for part in ("title", "detail", "fix"))
+    return _page("problem.html", _CSP, lang=lang, code=code, title=title, detail=detail, fix=fix)
+
+
+static = create_static_files_router(
+    path="/static", directories=[_HERE / "static"], opt=_PUBLIC, include_in_schema=False, name="static"
+)
+
+routes = [front, docs, openapi, problem, static]

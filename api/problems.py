@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every "no" as one RFC 9457 answer: the only place where a code gets its HTTP status, and where an accident becomes
+`internal` without a word of how it came about."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from api import messages
+from api.http.body import BYTES_MAX
+from ledger.errors import Refusal, Unavailable
+from ledger.store import StoreLost
+
+log = logging.getLogger("jifen.http")
+
+MEDIA_TYPE = "application/problem+json"
+
+# What is not named here is 422: understood, and refused for what it says.
+STATUS: dict[str, int] = {
+    "request_invalid": 400,
+    "idempotency_key_missing": 400,
+    "sheet_unreadable": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "self_award": 403,
+    "same_person": 403,
+    "not_found": 404,
+    "subject_unknown": 404,
+    "method_not_allowed": 405,
+    "token_expired": 410,
+    "subject_erased": 410,
+    "precondition_failed": 412,
+    "sheet_too_large": 413,
+    "precondition_required": 428,
+    "rate_limited": 429,
+    "internal": 500,
+    "read_only": 503,
+    "queue_full": 503,
+    "clock_unsafe": 503,
+    "database_unavailable": 503,
+    # at odds with what is stored now
+    **dict.fromkeys(
+        [
+            "insufficient_points",
+            "cap_reached",
+            "duplicate_cause",
+            "idempotency_key_reused",
+            "out_of_stock",
+            "limit_reached",
+            "hold_expired",
+            "already_captured",
+            "already_reversed",
+            "already_replaced",
+            "already_registered",
+            "already_open",
+            "already_decided",
+            "takeover_closed",
+            "exceeds_original",
+            "approval_required",
+            "token_used",
+            "not_published",
+            "not_reversible",
+            "subject_moved",
+        ],
+        409,
+    ),
+}
+# Facts that an answer carries as members of their own; all others only fill the sentence.
+_MEMBERS = ("rows", "counts", "retry_after", "journal", "seq")
+# What a till may not learn, whatever a refusal knows.
+_HIDDEN_FROM_TILLS = ("available", "needed", "journal", "seq", "reason_code")
+
+
+def status_of(refusal: Refusal) -> int:
+    if isinstance(refusal, Unavailable):
+        return STATUS.get(refusal.code, 503)
+    return STATUS.get(refusal.code, 422)
+
+
+def problem(refusal: Refusal, lang: messages.Lang, instance: str, *, status: int | None = None) -> dict[str, Any]:
+    """The members of one problem document."""
+    facts = refusal.facts
+    body: dict[str, Any] = {
+        "type": f"/problems/{refusal.code}",
+        "title": messages.sentence(refusal.code, "title", lang, facts),
+        "status": status or status_of(refusal),
+        "detail": messages.sentence(refusal.code, "detail", lang, facts),
+        "code": refusal.code,
+        "instance": instance,
+    }
+    if fix := messages.sentence(refusal.code, "fix", lang, facts):
+        body["fix"] = fix
+    for name in _MEMBERS:
+        if name in facts:
+            body[name] = facts[name]
+    body["errors"] = [
+        {
+            **error,
+            "pointer": error.get("pointer", ""),
+            "code": error.get("code", refusal.code),
+            "detail": error.get("detail")
+            or messages.sentence(error.get("code", refusal.code), "detail", lang, {**facts, **error}),
+        }
+        for error in facts.get("errors", ())
+    ]
+    return body
+
+
+def answer(request: Request[Any, Any, Any], refusal: Refusal, *, status: int | None = None) -> Response[bytes]:
+    lang = messages.language(request.headers.get("accept-language", ""))
+    caller = request.scope.get("caller")
+    if caller is not None and caller.kind == "merchant":
+        shown = Refusal(refusal.code, **{k: v for k, v in refusal.facts.items() if k not in _HIDDEN_FROM_TILLS})
+    else:
+        shown = refusal
+    body = problem(shown, lang, request.scope["path"], status=status or status_of(refusal))
+    headers = {"Content-Language": lang, "Vary": "Accept-Language"}
+    if "retry_after" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["retry_after"])
+    if refusal.code == "unauthenticated":
+        headers["WWW-Authenticate"] = 'Bearer realm="jifen"'
+    if refusal.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(orjson.dumps(body, default=str), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)
+
+
+def refused(request: Request[Any, Any, Any], error: Refusal) -> Response[bytes]:
+    return answer(request, error)
+
+
+def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar itself refuses: no such path, a parameter of the wrong kind, a body that is too large."""
+    status = error.status_code
+    if status == HTTPStatus.NOT_FOUND:
+        return answer(request, Refusal("not_found", what="path", id=""))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        response = answer(request, Refusal("method_not_allowed", method=request.method))
+        for name, value in (error.headers or {}).items():
+            response.set_header(name, value)
+        return response
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        too_large = {"pointer": "", "code": "body_too_large", "limit": BYTES_MAX // (1024 * 1024)}
+        return answer(request, Refusal("request_invalid", errors=[too_large]), status=413)
+    if isinstance(error, ValidationException):
+        return answer(request, Refusal("request_invalid", errors=_parameters(error)))
+    if status >= 500:
+        return accident(request, error)
+    return answer(request, Refusal("request_invalid", errors=[]), status=400)
+
+
+def _parameters(error: ValidationException) -> list[dict[str, Any]]:
+    found = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        {
+            "pointer": ("" if one.get("source") == "body" else "?") + str(one.get("key", "")),
+            "code": "field_missing" if "required" in str(one.get("message", "")) else "field_invalid",
+        }
+        for one in found
+        if isinstance(one, dict)
+    ]
+    if not errors and error.detail.startswith("Missing required"):
+        words = error.detail.split("'")
+        errors = [{"pointer": f"?{words[1]}" if len(words) > 1 else "", "code": "field_missing"}]
+    return errors
+
+
+def lost(request: Request[Any, Any, Any], error: StoreLost) -> Response[bytes]:
+    log.warning("database lost: %s", error)
+    return answer(request, Unavailable("database_unavailable", retry_after=2))
+
+
+def accident(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What nobody foresaw. The log has the traceback and the route, never the values."""
+    route = request.scope.get("path_template", "")
+    log.error("unexpected %s in %s %s", type(error).__name__, request.method, route, exc_info=error)
+    return answer(request, Refusal("internal"))
+
+
+HANDLERS: dict[Any, Any] = {
+    Refusal: refused,
+    StoreLost: lost,
+    HTTPException: framework,
+    Exception: accident,
+}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jifen serve`: bind, say where, start the processes. What a request meets is `api.app`'s business."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from api.logs import CONFIG
+from api.settings import Settings, SettingsError
+from api.world import World
+
+GRACE_S = 20  # how long running requests may take to finish when the server is told to stop
+
+
+def serve(settings: Settings, host: str, port: int, workers: int) -> int:
+    """Serve until told to stop. Raises `SettingsError` or `NotReady` before anything was started."""
+    settings.check_workers(workers)
+    asyncio.run(_check(settings))
+    bound = _bind(host, port)
+    config = uvicorn.Config(
+        "api.app:factory",
+        factory=True,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=CONFIG,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    for line in greeting(settings, bound.getsockname()[:2]):
+        print(line, flush=True)
+    # uvicorn stops in good order and then raises the signal again; told to stop and stopped is a success.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
+    server = uvicorn.Server(config)
+    try:
+        if workers > 1:
+            Multiprocess(config, sockets=[bound]).run()
+        else:
+            server.run(sockets=[bound])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        bound.close()
+    return 0 if workers > 1 or server.started else 1
+
+
+async def _check(settings: Settings) -> None:
+    world = World(settings)
+    await world.open()
+    await world.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise SettingsError(f"cannot listen on {host}:{port}: {error}; try --port with another number") from error
+    bound.set_inheritable(True)
+    return bound
+
+
+def greeting(settings: Settings, address: tuple[str, int]) -> list[str]:
+    """Where it is served, and how to look around if this is the demo county."""
+    host, port = address
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    lines = [f"积分 Jifen  {url}", f"  接口说明 docs   {url}/docs"]
+    try:
+        demo: dict[str, Any] = json.loads((settings.home / "demo.json").read_text(encoding="utf-8"))
+        lines += _demo(demo, url)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return lines
+
+
+def _demo(demo: dict[str, Any], url: str) -> list[str]:
+    lines = ["", "演示县的登录 demo logins:"]
+    for role in ("staff", "approver", "second_approver", "auditor", "admin"):
+        if role in demo:
+            lines.append(f"  {role:16} {demo[role]['username']} / {demo[role]['password']}")
+    resident = demo["resident"]
+    return [
+        *lines,
+        "",
+        "试一下 try:",
+        f"  curl -H 'Authorization: Bearer {resident['token']}' {url}/v1/me/balance",
+    ]

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a running deployment holds, put together in one place: ledger, vault, register, packs, desk, shop, staff.
+
+The server, the command line and the tests all start here. `init` makes keys and schema and is safe to repeat; `open`
+changes nothing and refuses to start where a step is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from api.auth import Caller, Gate
+from api.db import bind, make_engine
+from api.people.keystore import Keystore
+from api.people.records import age
+from api.people.vault import People
+from api.settings import Settings
+from api.staff import Staff
+from api.tables import ACCESS
+from ledger import keys
+from ledger.clock import Clock, system_clock
+from ledger.engine import MIGRATIONS, Ledger
+from ledger.errors import Refusal
+from ledger.migrate import SchemaError, steps
+from ledger.port import PutRows
+from ledger.view import local_day
+from merchants.catalogue import load_scenarios
+from merchants.model import Traits
+from merchants.shop import Shop
+from rules.desk import Desk
+from rules.register import Register
+from rules.shelf import Shelf
+
+_ROOT = Path(__file__).parent.parent
+ROOMS = {
+    "ledger": MIGRATIONS,
+    "rules": _ROOT / "rules" / "migrations",
+    "people": _ROOT / "api" / "people" / "migrations",
+    "merchants": _ROOT / "merchants" / "migrations",
+    "api": _ROOT / "api" / "migrations",
+}
+SERVING = frozenset({"community_staff", "street_staff", "county_admin"})  # who looks after a merchant at its place
+
+
+class NotReady(RuntimeError):
+    """The deployment cannot be opened; the message says what to do."""
+
+
+class World:
+    """One deployment. `clock` and `random` are for tests and the demo; a server uses the machine's."""
+
+    ledger: Ledger
+    people: People
+    register: Register
+    packs: Shelf
+    desk: Desk
+    shop: Shop
+    staff: Staff
+    gate: Gate
+    keys: keys.Keys
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = system_clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.random = random
+        self._opened: list[Any] = []
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    async def init(self) -> list[str]:
+        """Make the keys if there are none and bring the schema up to date; the steps that ran."""
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = keys.make_keys(self.home, self.settings.master_key_file)
+        ledger = Ledger(self.settings.database_url, made.secret)
+        await ledger.open()
+        try:
+            return await ledger.store.migrate(ROOMS)
+        finally:
+            await ledger.close()
+
+    async def open(self) -> None:
+        """Raises `NotReady` before anything was changed."""
+        try:
+            self.keys = keys.open_keys(self.home, self.settings.master_key_file)
+        except keys.BadKey as error:
+            raise NotReady(f"{error} (a new deployment starts with: jifen init)") from error
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
+        url, secret = self.settings.database_url, self.keys.secret
+        self.ledger = Ledger(url, secret, clock=self.clock, random=self.random)
+        self._opened.append(self.ledger)
+        await self.ledger.open()
+        await self._check_schema()
+        engine = make_engine(url)
+        self._opened.append(engine)
+        await engine.open()
+        bind(engine)
+        self.people = People(self.ledger, Keystore(self.home / "keys.db", self.keys.master), secret)
+        self._opened.append(self.people)
+        self.register = Register(self.ledger)
+        await self.register.reload()
+        self.packs = Shelf.founding()
+        self.desk = Desk(self.ledger, self.people, self.register, self.packs)
+        bands = {band.code: band.min for band in self.packs.newest().bands}
+        counter = Counter(self.ledger, self.people, self.register, self.settings.timezone)
+        self.shop = Shop(self.ledger, load_scenarios(), counter, bands)
+        self.gate = Gate(self.ledger, self.settings.timezone)
+        self.staff = Staff(self.ledger, self.gate, self.covers)
+
+    async def _check_schema(self) -> None:
+        try:
+            rows = await self.ledger.fetch("SELECT room, step, hash FROM migration")
+        except Exception as error:
+            raise NotReady("the database is empty; make it with: jifen init") from error
+        try:
+            missing = list(steps(ROOMS, self.ledger.store.dialect, {(r, s): h for r, s, h in rows}))
+        except SchemaError as error:
+            raise NotReady(str(error)) from error
+        if missing:
+            raise NotReady(f"the database lacks {missing[0].room}/{missing[0].name}; run: jifen init")
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of everything, last opened first."""
+        while self._opened:
+            part = self._opened.pop()
+            with suppress(Exception):
+                closing = part.close()
+                if closing is not None:
+                    await closing
+
+    # small things that several doors ask ---------------------------------------------------------------------------
+
+    def covers(self, upper: str, lower: str) -> bool:
+        return self.register.covers(upper, lower)
+
+    def place_name(self, code: str) -> str:
+        place = self.register.tree.places.get(code)
+        return place.name if place is not None else code
+
+    async def may_serve(self, caller: Caller, merchant: str) -> None:
+        """Raises `not_found`, and `forbidden` unless the caller looks after merchants where this one is."""
+        found = await self.shop.offers.merchant(merchant)
+        if not caller.actor.may(SERVING, found.community, self.covers):
+            raise Refusal("forbidden", scope="merchants:write", place=found.community)
+
+    async def activate(self, code: str, pin: str) -> tuple[str, str]:
+        """(`resident` or `body`, subject) for a printed code and its PIN. Raises `not_identified`."""
+        subject = await self.people.activate(code, pin)
+        known = await self.register.subject(subject)
+        return ("body" if known.kind == "body" else "resident"), subject
+
+    async def saw(self, caller: Caller, subject: str, what: str) -> None:
+        """Write down that somebody read a record that is not their own."""
+        if caller.subject != subject:
+            row = (self.ledger.new_id("acc"), self.ledger.clock(), caller.id, subject, what)
+            await self.ledger.submit(PutRows(inserts=((ACCESS, row),)))
+
+
+class Counter:
+    """What a shop may ask about people, answered from the vault and the register."""
+
+    def __init__(self, ledger: Ledger, people: People, register: Register, zone: str) -> None:
+        self._ledger = ledger
+        self._people = people
+        self._register = register
+        self._zone = zone
+
+    async def identify(self, by: Mapping[str, str]) -> str:
+        if "card" in by:
+            return await self._people.by_card(by["card"], by["pin"])
+        return await self._people.by_tail(by["phone_tail"], by["surname"], by["pin"])
+
+    async def masked(self, subject: str) -> str:
+        """A person's name masked; a body's in full, for it is public."""
+        rows = await self._ledger.fetch("SELECT name FROM body WHERE subject = ?", subject)
+        return rows[0][0] if rows else await self._people.masked(subject)
+
+    async def data_key(self, subject: str) -> bytes:
+        return await self._people.data_key(subject)
+
+    async def traits(self, subject: str) -> Traits:
+        found = await self._register.subject(subject)
+        birth = (await self._people.record(subject)).birth if found.kind == "person" else None
+        if birth is None:
+            return Traits(found.groups)
+        today = date.fromisoformat(local_day(self._ledger.clock(), self._zone))
+        return Traits(found.groups, age(birth, today))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One report, one decision: posted at once, or put before a second person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ledger import codec
+from ledger.errors import Refusal
+from ledger.port import Answer, Retry
+from ledger.tables import Key, Row, Table
+from ledger.view import View
+from rules.desk.assess import AWAITING, Assessed, assess, award_row, post
+from rules.desk.prepare import Places, Prepared
+from rules.desk.records import award_record
+from rules.ports import Actor
+from rules.tables import APPROVAL, AWARD
+
+
+class Previewed(Refusal):
+    """How a dry run leaves the commit: with what it saw, and nothing written."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("previewed")
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The approval that a command opens if it has to: its id, who proposes, and over which places."""
+
+    id: str
+    actor: Actor
+    place: str
+    places: tuple[str, ...]
+
+    def row(
+        self,
+        kind: str,
+        target: str,
+        why: Sequence[dict[str, Any]],
+        lines: int,
+        standing: int,
+        points: int,
+        at: int,
+    ) -> Row:
+        return (
+            self.id, kind, target, self.actor.id, self.actor.subject, self.place,
+            orjson.dumps(self.places).decode(), orjson.dumps(why).decode(), lines, standing, points,
+            "open", 1, at, None, None, None, "[]",
+        )  # fmt: skip
+
+
+def above_all(places: Places, codes: Sequence[str]) -> str:
+    """The lowest place that covers all of these; empty where there is none."""
+    node: str | None = codes[0]
+    while node is not None:
+        if all(places.covers(node, code) for code in codes):
+            return node
+        node = places.place(node).parent
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AwardCommand:
+    """Post one award. The hot path: whatever could be done before has been done in `Prepared`."""
+
+    prepared: Prepared
+    second: Second | None
+    retry: Retry | None
+    dry: bool = False
+    weight: int = 1
+
+    @property
+    def journals(self) -> tuple[str, ...]:
+        return (self.prepared.home,)
+
+    def reads(self) -> Iterable[tuple[Table, Key]]:
+        return self.prepared.reads()
+
+    def decide(self, view: View) -> Answer:
+        prepared = self.prepared
+        assessed = assess(view, prepared, prepared.level)
+        if self.dry:
+            raise Previewed(assessed)
+        trace = assessed.outcome.trace
+        if self.second is not None:
+            row = award_row(view.now_us, prepared, assessed, codec.encode(trace), AWAITING)
+            view.insert(APPROVAL, self._waits(assessed, view.now_us))
+        else:
+            _, row = post(view, prepared, assessed)
+        view.insert(AWARD, row)
+        return Answer(201, prepared.id, award_record(row, trace))
+
+    def _waits(self, assessed: Assessed, at: int) -> Row:
+        assert self.second is not None
+        outcome = assessed.outcome
+        why = [{"code": "second_person", "indicators": [self.prepared.indicator.code]}]
+        return self.second.row("award", self.prepared.id, why, 1, outcome.standing, outcome.points, at)
