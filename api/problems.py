@@ -65,6 +65,14 @@ STATUS: dict[str, int] = {
             "not_published",
             "not_reversible",
             "subject_moved",
+            "offer_closed",
+            "offer_state",
+            "redemption_closed",
+            "void_too_late",
+            "hold_open",
+            "merchant_overdrawn",
+            "card_active",
+            "journal_not_open",
         ],
         409,
     ),
@@ -149,7 +157,7 @@ def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response
         return answer(request, Refusal("request_invalid", errors=_parameters(error)))
     if status >= 500:
         return accident(request, error)
-    return answer(request, Refusal("request_invalid", errors=[]), status=400)
+    return answer(request, Refusal("request_invalid", errors=[{"pointer": "", "code": "field_invalid"}]), status=400)
 
 
 def _parameters(error: ValidationException) -> list[dict[str, Any]]:

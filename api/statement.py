@@ -23,7 +23,6 @@ SELECT 'b', account, unit, lot, amount FROM balance WHERE journal = ? AND accoun
 UNION ALL
 SELECT 'o', '', '', '', amount - captured - released FROM hold WHERE subject = ? AND state = 'held'
 """
-_ENTRY = "SELECT journal, seq, leaf, recorded_at, body FROM entry WHERE subject = ?"
 
 
 async def balance(ledger: Ledger, pack: Pack, subject: str) -> dict[str, Any]:
@@ -57,15 +56,9 @@ async def balance(ledger: Ledger, pack: Pack, subject: str) -> dict[str, Any]:
 
 async def entries(ledger: Ledger, subject: str, limit: int, after: tuple[int, str, int] | None) -> list[dict[str, Any]]:
     """Entries that name the subject, newest first, after the one at (recorded_at, journal, seq)."""
-    sql, params = _ENTRY, [subject]
-    if after is not None:
-        at, journal, seq = after
-        sql += " AND (recorded_at < ? OR recorded_at = ? AND (journal < ? OR journal = ? AND seq < ?))"
-        params += [at, at, journal, journal, seq]
-    rows = await ledger.fetch(f"{sql} ORDER BY recorded_at DESC, journal DESC, seq DESC LIMIT ?", *params, limit)
     return [
-        {**line(subject, codec.decode(bytes(body))), "entry_hash": bytes(leaf).hex(), "recorded_us": at}
-        for _, _, leaf, at, body in rows
+        {**line(subject, codec.decode(body)), "entry_hash": leaf.hex(), "recorded_us": at}
+        for at, _, _, leaf, body in await ledger.entries_of(subject, limit, after)
     ]
 
 

@@ -110,26 +110,37 @@ class Ledger:
         return StoredEntry(body, codec.decode(body), bytes(rows[0][1]).hex())
 
     async def entries_of(
-        self, journal: str, subject: str, before: int | None = None, limit: int = 50
-    ) -> list[tuple[int, int, str, bytes]]:
-        """(seq, recorded_at µs, kind, body) of the entries that name a subject in one journal, newest first."""
-        if before is None:
-            rows = await self.fetch("SELECT size FROM head WHERE journal = ?", journal)
-            before = int(rows[0][0]) if rows else 0
-        found: list[tuple[int, int, str, bytes]] = []
-        bucket = max(before - 1, 0) // 4096
-        while bucket >= 0 and len(found) < limit:
+        self, subject: str, limit: int, after: tuple[int, str, int] | None = None
+    ) -> list[tuple[int, str, int, bytes, bytes]]:
+        """(recorded_at µs, journal, seq, leaf, body) of the entries that name a subject, newest first, over all
+        journals it has lived in; `after` is the (recorded_at, journal, seq) of the last one seen."""
+        homes = await self.fetch(
+            "SELECT m.journal, h.size FROM member m JOIN head h ON h.journal = m.journal WHERE m.subject = ?", subject
+        )
+        found: list[tuple[int, str, int, bytes, bytes]] = []
+        for journal, size in homes:
+            found += await self._newest(journal, subject, size, limit, after or (2**62, "", 0))
+        found.sort(reverse=True)
+        return found[:limit]
+
+    async def _newest(
+        self, journal: str, subject: str, size: int, limit: int, after: tuple[int, str, int]
+    ) -> list[tuple[int, str, int, bytes, bytes]]:
+        """One journal's part of `entries_of`: its index lies in buckets of 4,096 entries, sixteen are asked at once."""
+        at, where, last = after
+        found: list[tuple[int, str, int, bytes, bytes]] = []
+        top = (size - 1) // 4096
+        while top >= 0 and len(found) < limit:
+            buckets = [top - step for step in range(16)]
             rows = await self.fetch(
-                "SELECT seq, recorded_at, kind, body FROM entry WHERE journal = ? AND seq / 4096 = ? AND subject = ? "
-                "AND seq < ? ORDER BY seq DESC LIMIT ?",
-                journal,
-                bucket,
-                subject,
-                before,
-                limit - len(found),
-            )
-            found += [(seq, at, kind, bytes(body)) for seq, at, kind, body in rows]
-            bucket -= 1
+                "SELECT recorded_at, journal, seq, leaf, body FROM entry WHERE journal = ? "
+                f"AND seq / 4096 IN ({', '.join('?' * 16)}) AND subject = ? "
+                "AND (recorded_at < ? OR recorded_at = ? AND (journal < ? OR journal = ? AND seq < ?)) "
+                "ORDER BY seq DESC LIMIT ?",
+                journal, *buckets, subject, at, at, where, where, last, limit - len(found),
+            )  # fmt: skip
+            found += [(instant, j, seq, bytes(leaf), bytes(body)) for instant, j, seq, leaf, body in rows]
+            top -= 16
         return found
 
     async def journals(self) -> list[dict[str, Any]]:

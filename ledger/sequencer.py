@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,15 @@ class Sequencer:
             except Refusal as error:  # the clock: nothing was decided for anyone
                 _answer(batch, [error] * len(batch))
                 return
+            except Exception as error:  # a value the database cannot take: whose it is shows when they go one by one
+                log.exception("a batch of %d failed", len(batch))
+                if len(batch) == 1:
+                    _answer(batch, [error])
+                    return
+                half = len(batch) // 2
+                await self._settle(batch[:half])
+                await self._settle(batch[half:])
+                return
             else:
                 self.batches += 1
                 _answer(batch, outcomes)
@@ -178,7 +187,7 @@ class Sequencer:
                 self._forget(head.journal)
                 self._places[head.journal] = head.place
         groups = self._groups()
-        await self._load(groups, _wanted(commands))
+        await self._load(groups, wanted(commands, journals))
         view = View(now, heads, groups, self._key, **({"random": self._random} if self._random else {}))
         outcomes = [await self._decide(command, view, groups) for command in commands]
         dirty = {table: rows for table, rows in view.dirty.items() if rows.rows}
@@ -204,11 +213,15 @@ class Sequencer:
         last = view.entries[-1]
         for pause in (0.1, 0.3, 1.0, 2.0, 4.0, 8.0):
             try:
+                # Under the head's lock: a COMMIT that the server is still working on has ended once we hold it.
+                await self.store.rollback()
+                await self.store.begin([last.journal])
+                await self.store.rollback()
                 rows = await self.store.fetch(
                     "SELECT leaf FROM entry WHERE journal = ? AND seq = ?", last.journal, last.seq
                 )
                 return bool(rows) and bytes(rows[0][0]) == last.leaf
-            except StoreLost:
+            except (StoreLost, Conflict):
                 await asyncio.sleep(pause)
         return False
 
@@ -219,13 +232,13 @@ class Sequencer:
         if retry is not None:
             known = view.get(REQUEST, retry.caller, retry.key)
             if known is not None:
-                return _replay(known, retry)
+                return replay(known, retry)
         while True:
             mark = view.mark()
             try:
                 answer = command.decide(view)
                 if retry is not None:
-                    view.put(REQUEST, _request_row(retry, view.now_us, answer.status, answer.ref, ""))
+                    view.put(REQUEST, request_row(retry, view.now_us, answer.status, answer.ref, ""))
                 view.keep()
                 return answer
             except Missing as missing:
@@ -238,7 +251,7 @@ class Sequencer:
                 view.undo(mark)
                 if retry is not None:
                     said = orjson.dumps({"code": refusal.code, "facts": refusal.facts}).decode()
-                    view.put(REQUEST, _request_row(retry, view.now_us, 0, "", said))
+                    view.put(REQUEST, request_row(retry, view.now_us, 0, "", said))
                 return refusal
             except Unlocked:
                 raise
@@ -264,11 +277,12 @@ class Sequencer:
                 known.update(await self.store.load(table, missing))
 
     def _forget(self, journal: str | None = None) -> None:
-        if journal is None or journal not in self._places:
-            if journal is None:
-                self._cache.clear()
-                self._places.clear()
+        if journal is None:
+            self._cache.clear()
+            self._places.clear()
             return
+        if journal not in self._places:
+            return  # rows are only kept of journals that have been locked
         for groups in self._cache.values():
             for prefix in [prefix for prefix in groups if prefix[0] == journal]:
                 del groups[prefix]
@@ -287,21 +301,25 @@ class _Groups(dict[Table, Groups]):
         return groups
 
 
-def _wanted(commands: list[Command]) -> dict[Table, set[Key]]:
-    wanted: dict[Table, set[Key]] = {}
+def wanted(commands: Iterable[Command], journals: Collection[str]) -> dict[Table, set[Key]]:
+    """The groups of rows that these commands announce, their retry keys included."""
+    groups: dict[Table, set[Key]] = {}
     for command in commands:
         if command.retry is not None:
-            wanted.setdefault(REQUEST, set()).add(command.retry[:2])
+            groups.setdefault(REQUEST, set()).add(command.retry[:2])
         for table, prefix in command.reads():
-            wanted.setdefault(table, set()).add(prefix)
-    return wanted
+            if table.cached and prefix[0] not in journals:
+                continue  # only current under that journal's lock; the decision will ask if it needs the row
+            groups.setdefault(table, set()).add(prefix)
+    return groups
 
 
-def _request_row(retry: Retry, now_us: int, status: int, ref: str, refusal: str) -> Row:
+def request_row(retry: Retry, now_us: int, status: int, ref: str, refusal: str) -> Row:
+    """What is kept under a retry key: the answer's status and reference, or the refusal as JSON."""
     return (retry.caller, retry.key, retry.digest, status, ref, refusal, now_us)
 
 
-def _replay(row: Row, retry: Retry) -> Outcome:
+def replay(row: Row, retry: Retry) -> Outcome:
     """The first answer again, or `idempotency_key_reused` when the key stood for another request."""
     _, _, digest, status, ref, refusal, _ = row
     if bytes(digest) != retry.digest:

@@ -62,7 +62,8 @@ class Missing(Exception):
 
 
 class Unlocked(Exception):
-    """The decision wants to write to a journal whose head is not locked yet."""
+    """The decision needs a journal whose head is not locked yet: to write there, or to read rows that are kept in
+    memory and are only known to be current under that lock."""
 
     def __init__(self, journal: str) -> None:
         super().__init__(journal)
@@ -115,6 +116,8 @@ class View:
 
     def rows(self, table: Table, prefix: Key) -> Mapping[Key, Row]:
         """All rows that start with `prefix` (as many columns as the table's group), by key."""
+        if table.cached and prefix[0] not in self.heads:
+            raise Unlocked(prefix[0])
         try:
             return self._groups[table][prefix]
         except KeyError:
@@ -122,6 +125,8 @@ class View:
 
     def get(self, table: Table, *key: Any) -> Row | None:
         """The row with this key, or None."""
+        if table.cached and key[0] not in self.heads:
+            raise Unlocked(key[0])
         try:
             return self._groups[table][key[: table.group]].get(key)
         except KeyError:
@@ -173,6 +178,8 @@ class View:
 
     def _change(self, group: dict[Key, Row], dirty: Dirty, key: Key, row: Row | None) -> None:
         old = group.get(key)
+        if old == row:
+            return
         self._undo.append((group, key, old, dirty, key not in dirty.rows))
         if row is not None:
             group[key] = row
@@ -186,10 +193,13 @@ class View:
         """Give a draft its place: apply its postings, chain it to the head, hash it.
 
         Postings that do not balance or break a floor are programming errors: decisions check first and refuse by name.
+        Raises `Refusal not_found` for a journal that was never opened.
         """
         head = self.heads.get(draft.journal)
         if head is None:
             raise Unlocked(draft.journal)
+        if not head.size and (draft.kind != "open" or draft.subject is not None):
+            raise Refusal("not_found", what="journal", id=draft.journal)
         assert draft.kind in KINDS, draft.kind
         self._apply(draft.journal, draft.postings)
         before = (head.size, head.leaf, head.recorded_at)

@@ -234,3 +234,14 @@ async def lots(ledger: Ledger, journal: str, account: str, unit: str = "points")
         journal, account, unit,
     )  # fmt: skip
     return dict(rows)
+
+
+async def relot(ledger: Ledger, journal: str, subject: str, lot: str, later: str, amount: int) -> Sealed:
+    return await run(
+        ledger,
+        lambda view: awards.relot(
+            view, journal, act(ledger), subject=subject, unit="points", lot=lot, later=later, amount=amount,
+            reason="outage", links=[],
+        ),
+        journal,
+    )  # fmt: skip

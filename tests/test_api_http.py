@@ -84,7 +84,8 @@ async def door(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     await world.init()
     await world.open()
     monkeypatch.setattr(composition, "RESOURCES", [*composition.RESOURCES, Part])
-    transport = httpx.ASGITransport(app=composition.create_app(world.settings, world), raise_app_exceptions=False)
+    app: Any = composition.create_app(world.settings, world)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with Door(transport=transport, base_url="http://test") as client:
         client.world = world
         yield client

@@ -82,7 +82,8 @@ async def door(database_url: str, tmp_path: Path) -> AsyncIterator[Door]:
     await imports.commit_places(
         world, await imports.plan_places(world, parse_places(read_sheet(PLACES.encode()))), "system"
     )
-    transport = httpx.ASGITransport(app=composition.create_app(world.settings, world), raise_app_exceptions=False)
+    app: Any = composition.create_app(world.settings, world)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with Door(transport=transport, base_url="http://test") as client:
         client.world, client.now = world, now
         await _furnish(client)
@@ -190,8 +191,8 @@ async def test_records_are_read_by_home_place_and_it_is_written_down(door: Door)
     assert 200 == (await door.see("self", path)).status_code
     assert 403 == (await door.see("here", "/me")).status_code
     assert 404 == (await door.see("here", "/subjects/sub_nobody")).status_code
-    logged = await door.world.ledger.fetch("SELECT subject, what FROM access_log ORDER BY at, id")
-    assert [(door.subject, "record"), (door.subject, "balance")] == logged
+    logged = await door.world.ledger.fetch("SELECT subject, what FROM access_log")
+    assert {(door.subject, "record"), (door.subject, "balance")} == set(logged)
 
 
 async def test_an_entry_is_shown_as_it_was_hashed(door: Door) -> None:

@@ -189,6 +189,15 @@ async def test_a_demo_that_is_there_stays(town: Built) -> None:
     assert before == (town.settings.home / "demo.json").read_bytes()
 
 
+async def test_an_empty_deployment_is_used_as_it_is(database_url: str, tmp_path: Path) -> None:
+    """Keys that `jifen init` has made, and perhaps somebody has put on paper, stay."""
+    settings = Settings(database_url, tmp_path / "home")
+    await World(settings).init()
+    origin = (settings.home / "origin").read_text()
+    await build(settings.home, database_url, people=3)
+    assert (settings.home / "origin").read_text() == origin
+
+
 async def test_force_starts_a_new_origin(database_url: str, tmp_path: Path) -> None:
     """The old county goes, with its keys; also one that was broken off before its logins were written."""
     home = tmp_path / "home"
@@ -226,6 +235,25 @@ async def test_impossible_wishes_are_refused(wrong: dict[str, Any], tmp_path: Pa
     with pytest.raises(UsageError):
         await demo.build(settings, **wrong)
     assert not settings.home.exists()
+
+
+async def test_a_year_of_the_county_is_as_on_record(tmp_path: Path) -> None:
+    """The peak month's awards to the piece, the year's redemptions, all eight groups, all ends of an order."""
+    built = await build(tmp_path / "home", people=400)
+    scale = Scale.of(400)
+    async with opened(built) as world:
+        rows = await world.ledger.fetch(
+            "SELECT count(*) FROM award WHERE indicator = 'RE-01' AND occurred_on LIKE '2025-03-%'"
+        )
+        assert [(scale.peak_awards,)] == [tuple(row) for row in rows]
+        groups = await world.ledger.fetch("SELECT DISTINCT grp FROM award ORDER BY grp")
+        assert [f"G{n}" for n in range(1, 9)] == [group for (group,) in groups]
+        assert 0.8 * scale.redemptions < built.said.counts["redemptions"] <= scale.redemptions + 1
+        kinds = {kind for (kind,) in await world.ledger.fetch("SELECT DISTINCT kind FROM entry")}
+        assert {"open", "policy", "award", "hold", "capture", "release", "refund", "reverse", "move"} <= kinds
+        waiting = await world.ledger.fetch("SELECT count(*) FROM approval WHERE state = 'open'")
+        assert 1 == waiting[0][0]
+        assert [] == (await audit(world.ledger)).findings
 
 
 def test_the_county_is_drawn_to_scale() -> None:

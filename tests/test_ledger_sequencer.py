@@ -356,7 +356,7 @@ async def test_an_unknown_commit_that_did_not_happen_is_not_claimed(
         assert 2 == (await ledgers.award(ledger, "east", "sub_east", "a", points=100, retry=retry)).seq
 
 
-async def test_a_killed_connection_is_replaced(postgres_url: str) -> None:
+async def test_a_killed_connection_is_replaced(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server ends our session: who is told nothing was decided asks again, and the next ones are served."""
     async with opened(postgres_url) as ledger:
         await town(ledger)
@@ -370,10 +370,10 @@ async def test_a_killed_connection_is_replaced(postgres_url: str) -> None:
 
                 async def load_late(*args: Any, load: Any = load, kill: str = kill) -> Any:
                     await ledger.fetch(kill)
-                    ledger.store.load = load
+                    monkeypatch.undo()
                     return await load(*args)
 
-                ledger.store.load = load_late
+                monkeypatch.setattr(ledger.store, "load", load_late)
                 retry = ledger.retry("c", "k", b"{}")
                 with pytest.raises(Unavailable, match="database_unavailable"):
                     await ledgers.award(ledger, "east", "sub_east", "b", points=100, retry=retry)

@@ -16,6 +16,8 @@ import pytest
 
 from tests.serving import Served, served
 
+LAST = 10_000  # a hundred 分
+
 
 @pytest.fixture
 def server(database_url: str, tmp_path: Path) -> Iterator[Served]:
@@ -54,12 +56,14 @@ async def available(client: httpx.AsyncClient, subject: str) -> int:
 async def test_last_points_are_spent_once(server: Served) -> None:
     """256 clients redeem all that a resident has, at once: one succeeds, the others get insufficient_points."""
     subject = server.demo["resident"]["subject"]
-    async with server.client(server.demo["merchant"]["key"]) as till, server.client(server.sign_in()) as staff:
-        async with server.client(server.sign_in("approver")) as approver:
-            price = await available(staff, subject)
-            assert price > 0
-            offer = await _offer(till, approver, server.demo["merchant"]["id"], price)
-        body = {"offer": offer, "quantity": 1, "by": {"subject": subject}, "merchant": server.demo["merchant"]["id"]}
+    merchant = server.demo["merchant"]["id"]
+    async with server.client(server.sign_in()) as staff, server.client(server.sign_in("admin")) as admin:
+        while (spare := await available(staff, subject) - LAST) > 0:
+            rest = await _offer(staff, admin, merchant, min(spare, LAST))
+            body = {"offer": rest, "quantity": 1, "by": {"subject": subject}, "merchant": merchant}
+            assert 201 == (await post(staff, "/v1/redemptions", body, f"spare-{spare}")).status_code
+        offer = await _offer(staff, admin, merchant, LAST)
+        body = {"offer": offer, "quantity": 1, "by": {"subject": subject}, "merchant": merchant}
         answers = await asyncio.gather(*(post(staff, "/v1/redemptions", body, f"last-{n}") for n in range(256)))
         outcomes = Counter("held" if a.status_code == 201 else a.json()["code"] for a in answers)
 
@@ -68,7 +72,7 @@ async def test_last_points_are_spent_once(server: Served) -> None:
     server.jifen("verify")
 
 
-async def _offer(till: httpx.AsyncClient, approver: httpx.AsyncClient, merchant: str, price: int) -> str:
+async def _offer(proposer: httpx.AsyncClient, approver: httpx.AsyncClient, merchant: str, price: int) -> str:
     body = {
         "merchant": merchant,
         "scenario": "S13",
@@ -80,7 +84,7 @@ async def _offer(till: httpx.AsyncClient, approver: httpx.AsyncClient, merchant:
         "from": today(),
         "to": "2099-12-31",
     }
-    made = await till.post("/v1/offers", json=body)
+    made = await proposer.post("/v1/offers", json=body)
     assert 201 == made.status_code, made.text
     opened = await approver.post(f"/v1/offers/{made.json()['id']}/approve", json={})
     assert opened.status_code in (200, 201), opened.text
@@ -106,11 +110,11 @@ async def test_a_daily_cap_holds(server: Served) -> None:
 
 async def test_one_retry_key_in_two_journals(server: Served) -> None:
     """The same retry key for subjects of two journals at the same moment: one 201, one 409."""
-    async with server.client(server.sign_in("admin")) as admin, server.client(server.sign_in()) as staff:
-        subjects = await _two_homes(server, admin)
+    async with server.client(server.sign_in()) as staff:
+        here, there = await _two_homes(server)
         for attempt in range(10):
             one, other = await asyncio.gather(
-                *(post(staff, "/v1/awards", hours(s, f"two-{attempt}"), f"both-{attempt}") for s in subjects)
+                *(post(staff, "/v1/awards", hours(s, f"two-{attempt}"), f"both-{attempt}") for s in (here, there))
             )
             assert [201, 409] == sorted((one.status_code, other.status_code)), (one.text, other.text)
             refused = one if one.status_code == 409 else other
@@ -118,8 +122,43 @@ async def test_one_retry_key_in_two_journals(server: Served) -> None:
     server.jifen("verify")
 
 
-async def _two_homes(server: Served, admin: httpx.AsyncClient) -> list[str]:
-    raise NotImplementedError
+async def _two_homes(server: Served) -> tuple[str, str]:
+    """The resident, and somebody registered in another community."""
+    async with server.client(server.sign_in("admin")) as admin, server.client(server.sign_in()) as staff:
+        me = (await admin.get(f"/v1/subjects/{server.demo['resident']['subject']}")).json()
+        other = next(journal for journal in server.demo["journals"] if not me["home"].startswith(journal))
+        made = await staff.post("/v1/people", json=person(f"{other}-01"))
+        assert 201 == made.status_code, made.text
+        return me["subject"], made.json()["subject"]
+
+
+def person(grid: str) -> dict[str, Any]:
+    return {
+        "name": "张明华",
+        "phone": "19900000001",
+        "birth": "1980-05-06",
+        "grid": grid,
+        "groups": ["G3"],
+        "consents": {"ledger": True, "publication": False, "merchant": True, "ranking": True},
+    }
+
+
+async def test_a_deed_repeated_after_a_move(server: Served) -> None:
+    """Whoever moves takes causes and caps along: the deed again is duplicate_cause, and the day's cap still counts."""
+    async with server.client(server.sign_in()) as staff:
+        old, new = server.demo["journals"][:2]
+        made = await staff.post("/v1/people", json=person(f"{old}-01"))
+        subject = made.json()["subject"]
+        first = await post(staff, "/v1/awards", hours(subject, "deed", 200, place=old), "first")
+        assert (201, 333) == (first.status_code, first.json().get("points")), first.text
+        moved = await staff.patch(f"/v1/people/{subject}", json={"grid": f"{new}-01"})
+        assert 200 == moved.status_code, moved.text
+        again = await post(staff, "/v1/awards", hours(subject, "deed", 200, place=old), "again")
+        more = await post(staff, "/v1/awards", hours(subject, "more", 200, place=new), "more")
+
+        assert (409, "duplicate_cause") == (again.status_code, again.json()["code"])
+        assert (201, "reduced", 66) == (more.status_code, more.json()["caps" if 0 else "outcome"], more.json()["points"])
+    server.jifen("verify")
 
 
 async def test_a_batch_again_is_no_points_again(server: Served) -> None:

@@ -19,9 +19,9 @@ from api.demo import logins
 from api.demo.chance import Clock, draw
 from api.demo.county import County, charter, hire, invent, posts, register, settle, stock
 from api.demo.history import History
-from api.demo.lane import first_day, sessions
+from api.demo.lane import first_day, open_days, sessions
 from api.demo.origin import LOGINS, clear, mark
-from api.demo.places import CLOSED_STREET, COMMUNITIES
+from api.demo.places import CLOSED_STREET, COMMUNITIES, ZONE
 from api.demo.scale import PEOPLE, Scale
 from api.settings import Settings
 from api.world import World
@@ -68,7 +68,7 @@ async def build(
     path = settings.home / LOGINS
     if path.exists() and not force:
         return Demo(orjson.loads(path.read_bytes()), [f"{path}: the demo county is there already (--force: a new one)"])
-    clock = Clock(settings.timezone)
+    clock = Clock(ZONE)
     last = _last_day(as_of, clock.today())
     count = PEOPLE if people is None else people
     if not LEAST <= count <= MOST:
@@ -106,13 +106,13 @@ async def _live(county: County, as_of: date, progress: Progress) -> tuple[dict[s
     world, clock = county.world, county.clock
     start = first_day(as_of)
     batches = _by_home(invent(county, start))
-    total = len(batches) + len(sessions(as_of)) + 5
+    total = len(batches) + len(sessions(as_of, open_days(county.scale.people))) + 5
 
     def tick(what: str, done: int = 1) -> None:
         progress(done, total=total, what=what)
 
     await mark(world)
-    await asyncio.gather(*(hire(county, *post) for post in posts()))
+    await asyncio.gather(*(hire(county, *post) for post in posts(county.scale.people)))
     actor = county.staff["staff"].id
     await settle(county, actor)
     tick("places")

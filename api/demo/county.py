@@ -20,7 +20,7 @@ from api.bodies import NewBody, register_bodies
 from api.demo import names
 from api.demo.chance import Clock, seeded
 from api.demo.places import COMMUNITIES, COUNTY, STREETS, grids, places
-from api.demo.scale import Scale
+from api.demo.scale import SMALL, Scale
 from api.people.records import Consents, NewPerson, age
 from api.world import World
 from ledger.tables import Row, Table
@@ -82,6 +82,10 @@ class County:
     merchants: dict[str, str] = field(default_factory=dict[str, str])  # name → id
     resident: Neighbour | None = None
 
+    def clerk(self, community: str) -> Login:
+        """Who works the desk and the counter there."""
+        return self.staff.get(community) or self.staff["staff"]
+
     def rng(self, *name: object) -> Random:
         """A stream of choices of its own for each part of the story."""
         return Random("/".join(map(str, ("choices", self.seed, *name))))
@@ -126,13 +130,13 @@ async def hire(county: County, name: str, username: str, role: str, place: str) 
     county.staff[name] = Login(answer.ref, username, password, ((role, place),))
 
 
-def posts() -> Iterator[tuple[str, str, str, str]]:
-    """(key, username, role, place) of everybody on the staff."""
+def posts(people: int) -> Iterator[tuple[str, str, str, str]]:
+    """(key, username, role, place) of everybody on the staff; in a small town the county's worker does it all."""
     for name, (role, place) in PUBLIC_STAFF.items():
         yield name, _USERNAMES.get(name, name), role, place
     for code in STREETS:
         yield code, f"street{code[-1]}", "street_staff", code
-    for code in COMMUNITIES:
+    for code in COMMUNITIES if people >= SMALL else ():
         yield code, f"community{code[8]}{code[-2:]}", "community_staff", code
 
 
@@ -241,13 +245,12 @@ _SHOPS: tuple[tuple[str, str, tuple[tuple[str, str, str, int], ...]], ...] = (
     ("马踏湖景区", "370321002005", (("S11", "门票半价", "Half-price ticket", 0),)),
 )  # fmt: skip
 _STATION = (("S13", "抽纸一提", "A pack of tissues", 300), ("S13", "食用油（1.8升）", "Cooking oil, 1.8 l", 800))
-STATIONS_FROM = 300  # people: a smaller town has no red station in every community
 
 
 async def stock(county: County, tick: Callable[[], None]) -> None:
     """Shops, tills, and offers that one proposed and another approved."""
     shops = list(_SHOPS)
-    if county.scale.people >= STATIONS_FROM:
+    if county.scale.people >= SMALL:
         shops += [(f"{name}红色驿站", code, _STATION) for code, name in COMMUNITIES.items()]
     offers = county.world.shop.offers
     proposer = Asker(county.staff["staff"].id, serves=lambda community: True)

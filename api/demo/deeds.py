@@ -103,12 +103,12 @@ DEEDS = (
          months=QUARTER, once=True, types=COMPANY),
     Deed("PR-02", "G6", 21, "E4", "minutes", one_of("grade", 3, 4, 5), months=QUARTER, once=True, types=COMPANY),
     Deed("PR-03", "G6", 21, "E4", "minutes", one_of("grade", 3, 4, 5), months=QUARTER, once=True, types=COMPANY),
-    Deed("PR-04", "G6", 16, "E3", "publication", one_of("publication", "accounts", "ratings"), months=QUARTER, types=COMPANY),
+    Deed("PR-04", "G6", 16, "E3", "photo", one_of("publication", "accounts", "ratings"), months=QUARTER, types=COMPANY),
     Deed("PR-05", "G6", 12, "E2", "system", one_of("closed", 95, 97, 99), months=QUARTER, once=True, types=COMPANY),
     Deed("PR-06", "G6", 20, "E2", "workflow", case="约请", types=COMPANY),
     Deed("PR-07", "G6", 10, "E3", "decision", once=True, first=True, types=COMPANY),
     Deed("PR-08", "G6", 1.5, "E3", "decision", one_of("severity", "minor", "ordinary"), case="投诉", types=COMPANY),
-    Deed("OC-01", "G6", 15, "E3", "publication", months=QUARTER, once=True, types=COMMITTEE),
+    Deed("OC-01", "G6", 15, "E3", "web_page", months=QUARTER, once=True, types=COMMITTEE),
     # G7
     Deed("CB-01", "G7", 80, "E3", "register", once=True, first=True),
     Deed("CB-02", "G7", 25, "E2", "workflow", case="认领"),
@@ -121,7 +121,7 @@ DEEDS = (
     Deed("SO-02", "G8", 6, "E4", "minutes", one_of("size", "small", "small", "medium"), case="项目"),
     Deed("SO-03", "G8", 20, "E2", "system", one_of("minutes", 6_000, 9_000, 12_000), once=True),
     Deed("SO-04", "G8", 10, "E2", "survey", one_of("rating_tenths", 45, 47, 49)),
-    Deed("SO-05", "G8", 60, "E3", "publication", months=QUARTER, once=True),
+    Deed("SO-05", "G8", 60, "E3", "web_page", months=QUARTER, once=True),
 )  # fmt: skip
 
 # How busy volunteers are by month, the peak apart: less in the heat, more before the spring festival.

@@ -13,10 +13,11 @@ from random import Random
 from typing import NamedTuple
 
 from api.demo.county import Neighbour
+from api.demo.scale import SMALL
 from rules.ports import Actor
 
-_SESSIONS = (7, 14, 21, 28)  # days of a month on which the desk is open
-A_MONTH = len(_SESSIONS)
+WEEKLY = (7, 14, 21, 28)  # days of a month on which the desk is open
+MONTHLY = (28,)  # and in a small town
 
 
 class Gain(NamedTuple):
@@ -52,7 +53,11 @@ def first_day(as_of: date) -> date:
     return as_of.replace(year=as_of.year - 1, day=1)
 
 
-def sessions(as_of: date) -> list[Session]:
+def open_days(people: int) -> tuple[int, ...]:
+    return WEEKLY if people >= SMALL else MONTHLY
+
+
+def sessions(as_of: date, days: tuple[int, ...] = WEEKLY) -> list[Session]:
     """Every session before `as_of`, oldest first."""
     made: list[Session] = []
     month = since = first_day(as_of)
@@ -60,7 +65,7 @@ def sessions(as_of: date) -> list[Session]:
     while month < as_of:
         last = month.replace(day=monthrange(month.year, month.month)[1])
         end = min(last, as_of - timedelta(days=1))
-        for number in _SESSIONS:
+        for number in days:
             day = month.replace(day=number)
             if day <= end:
                 made.append(Session(day, since, len(made), first=month == start))

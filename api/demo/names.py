@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invented people and bodies: surnames as frequent as in life, given names from a stock of characters, phones of a range
-that rings nowhere. Sheets to try imports with use other characters and numbers, so that their people are new here.
+"""Invented people and bodies: surnames as frequent as in life, given names from a stock of characters, phones of a
+range that rings nowhere. Sheets made for trying imports use other characters and numbers: their people are new here.
 """
 
 from __future__ import annotations

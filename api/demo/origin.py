@@ -19,6 +19,7 @@ LOGINS = "demo.json"
 # The mark is a request that was answered, under the name of a caller that no deployment has.
 CALLER, KEY = "demo", "origin"
 _MARK = "SELECT 1 FROM request WHERE caller = 'demo' AND key = 'origin'"
+_FIRST = ("head", "staff", "subject", "merchant")  # a deployment in use has something in one of these
 _KEYS = ("keys.db", "origin", "recovery.key", "recovery.vkey", "secret.key", "signing.key", "master.key")
 
 
@@ -27,71 +28,77 @@ class Occupied(UsageError):
 
 
 async def clear(settings: Settings) -> None:
-    """Make room for a demo: remove an earlier one, finished or broken off. Raises `Occupied` for anything else."""
-    if settings.sqlite:
-        _clear_sqlite(settings)
-    else:
-        await _clear_postgres(settings)
+    """Make room for a demo: remove an earlier one, finished or broken off; what is empty is used as it is.
 
-
-def _clear_sqlite(settings: Settings) -> None:
+    Raises `Occupied` for anything else.
+    """
     path = Path(settings.database_url.removeprefix("sqlite:///"))
-    ours = (settings.home / LOGINS).exists()
-    if path.exists():
-        if not ours and not _marked(path):
-            raise Occupied(_occupied(str(path)))
-        ours = True
-    if ours:
-        for file in (*(path.with_name(path.name + tail) for tail in ("", "-wal", "-shm")), *_files(settings)):
-            file.unlink(missing_ok=True)
-    elif (settings.home / "keys.db").exists():
-        raise Occupied(_occupied(str(settings.home / "keys.db")))
+    stored = _sqlite_state(path) if settings.sqlite else await _postgres_state(settings)
+    if stored == "taken":
+        raise Occupied(_occupied(str(path) if settings.sqlite else "the database"))
+    if stored != "demo" and not (settings.home / LOGINS).exists():
+        if stored == "none" and _any(settings.home / "keys.db", "data_key"):
+            raise Occupied(_occupied(str(settings.home / "keys.db")))
+        return
+    if settings.sqlite:
+        for tail in ("", "-wal", "-shm"):
+            path.with_name(path.name + tail).unlink(missing_ok=True)
+    else:
+        await _drop(settings)
+    for file in _files(settings):
+        file.unlink(missing_ok=True)
 
 
-def _marked(path: Path) -> bool:
-    """Does a demo stand in this file, or nothing at all?"""
+def _sqlite_state(path: Path) -> str:
+    """`none`, `empty`, `demo`, or `taken` by something that is not ours to remove."""
+    if not path.exists():
+        return "none"
     with closing(sqlite3.connect(path)) as connection:
         try:
+            if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                return "none"
             if connection.execute(_MARK).fetchone():
-                return True
-            return not connection.execute("SELECT 1 FROM head LIMIT 1").fetchone() and not _staff(connection)
+                return "demo"
+            used = any(connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in _FIRST)
         except sqlite3.DatabaseError:
-            return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            return "taken"
+    return "taken" if used else "empty"
 
 
-def _staff(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM staff LIMIT 1").fetchone() is not None
-
-
-async def _clear_postgres(settings: Settings) -> None:
-    sql = "\n".join(path.read_text(encoding="utf-8") for room in ROOMS.values() for path in sorted(room.glob("*.sql")))
-    tables = [*re.findall(r"CREATE TABLE (\w+)", sql), "migration"]
-    functions = sorted(set(re.findall(r"CREATE FUNCTION (\w+)", sql)))
+async def _postgres_state(settings: Settings) -> str:
     connection = await asyncpg.connect(settings.database_url)
     try:
-        there = [name for name in tables if await connection.fetchval("SELECT to_regclass($1)", name)]
-        marked = "request" in there and await connection.fetchval(_MARK)
-        if not marked and await _used(connection, there):
-            raise Occupied(_occupied("the database"))
+        if not await connection.fetchval("SELECT to_regclass('migration')"):
+            return "none"
+        if await connection.fetchval(_MARK):
+            return "demo"
+        used = [await connection.fetchval(f"SELECT 1 FROM {table} LIMIT 1") for table in _FIRST]
+    except asyncpg.UndefinedTableError:
+        return "taken"
+    finally:
+        await connection.close()
+    return "taken" if any(used) else "empty"
+
+
+async def _drop(settings: Settings) -> None:
+    """Our tables and functions, and nothing else that may be in the database."""
+    sql = "\n".join(path.read_text(encoding="utf-8") for room in ROOMS.values() for path in sorted(room.glob("*.sql")))
+    connection = await asyncpg.connect(settings.database_url)
+    try:
         async with connection.transaction():
-            for name in there:
-                await connection.execute(f'DROP TABLE "{name}" CASCADE')
-            for name in functions:
+            for name in (*re.findall(r"CREATE TABLE (\w+)", sql), "migration"):
+                await connection.execute(f'DROP TABLE IF EXISTS "{name}" CASCADE')
+            for name in sorted(set(re.findall(r"CREATE FUNCTION (\w+)", sql))):
                 await connection.execute(f'DROP FUNCTION IF EXISTS "{name}" CASCADE')
     finally:
         await connection.close()
-    if marked or (settings.home / LOGINS).exists():
-        for file in _files(settings):
-            file.unlink(missing_ok=True)
-    elif (settings.home / "keys.db").exists():
-        raise Occupied(_occupied(str(settings.home / "keys.db")))
 
 
-async def _used(connection: asyncpg.Connection, tables: list[str]) -> bool:
-    for name in tables:
-        if name != "migration" and await connection.fetchval(f'SELECT 1 FROM "{name}" LIMIT 1'):
-            return True
-    return False
+def _any(path: Path, table: str) -> bool:
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _files(settings: Settings) -> list[Path]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from rules.register import Place
 
 COUNTY = "370321"
+ZONE = "Asia/Shanghai"
 STREETS = {"370321001": "索镇街道", "370321002": "少海街道"}
 COMMUNITIES = {
     "370321001001": "东岳国际",

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How large the county is: the figures of the public record, and what they are for a number of people.
 
-The record counts volunteers, heads and redemptions, but not the people registered; we take 20,000 for the whole, so
-that every third or fourth is a head of a building or unit, as in the record every team and grid had theirs.
+The record counts volunteers, heads, teams and redemptions, but not the people registered; we take 20,000 for the whole.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 WHOLE = 20_000
-PEOPLE = 3_000
+PEOPLE = 2_000  # a tenth
+SMALL = 200  # below: a desk open once a month, one worker for all, no red station in every community
 
 PARTY_SHARE = 0.19
 PEAK_AWARDS = 4_572  # volunteers scored in one month

@@ -70,7 +70,7 @@ class Spending:
 
     def _counter(self, lane: Lane, offer: Offer) -> Asker:
         """Who stands at the counter: the community's own worker, or the county's for shops elsewhere."""
-        login = self.county.staff[lane.code if offer.community == lane.code else "staff"]
+        login = self.county.clerk(lane.code if offer.community == lane.code else "")
         covers = self.county.world.covers
         return Asker(login.id, serves=lambda where: login.actor.may({"community_staff"}, where, covers))
 

@@ -35,7 +35,7 @@ async def request_bytes(request: Request[Any, Any, Any]) -> bytes:
     scope = request.scope
     query = b"&".join(sorted(part for part in scope["query_string"].split(b"&") if part))
     head = b"%s %s?%s\n" % (scope["method"].encode(), scope["path"].encode(), query)
-    if request.content_type[0] == "multipart/form-data":
+    if any(name == b"content-type" and value[:10].lower() == b"multipart/" for name, value in scope["headers"]):
         return head + await _parts(request)
     if not await request.body():
         return head

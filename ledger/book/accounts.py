@@ -78,11 +78,14 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
     """Move an account to another journal: two linked entries in one transaction.
 
     Every lot goes along, and so do the cap tallies: both entries carry one digest over them, so that a move cannot
-    quietly empty a cap. Holds stay where they are and find the new home when they are released.
+    quietly empty a cap. Holds stay where they are and find the new home when they are released. Raises
+    `already_registered` when the account is in `target` already.
     """
     row = member(view, origin, subject)
     there = view.get(MEMBER, target, subject)
-    tallies = sorted((r[3], r[2], r[4]) for r in view.rows(TALLIES, (origin, subject)).values() if r[4])
+    if there is not None and there[3] == OPEN:
+        raise Refusal("already_registered", subject=subject)
+    tallies = _tallies(view, origin, subject)
     digest = codec.keyed(act.key or b"", "tallies", codec.encode([list(t) for t in tallies]))
     out: list[Posting] = []
     into: list[Posting] = []
@@ -93,10 +96,20 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
                 out += [Posting(account, unit, lot, -amount), Posting(ISSUER, unit, FOREVER, amount)]
                 into += [Posting(ISSUER, unit, FOREVER, -amount), Posting(account, unit, lot, amount)]
     left = view.append(Draft("move", origin, act, out, subject=subject, data={"to": target, "tallies": digest}))
-    links, data = [left.link("moved_from")], {"from": origin, "tallies": digest}
+    links, data = [left.link("moved_from")], {"from": origin, "kind": row[2], "tallies": digest}
     came = view.append(Draft("move", target, act, into, subject=subject, links=links, data=data))
     view.put(MEMBER, (origin, subject, row[2], MOVED, target, row[5]))
     view.put(MEMBER, (target, subject, row[2], OPEN, target, came.seq if there is None else there[5]))
     for cap, start, used in tallies:
         view.put(TALLY, (target, start, subject, cap, used))
     return left, came
+
+
+def _tallies(view: View, journal: str, subject: str) -> list[tuple[str, str, int]]:
+    """(cap, start, used) of one subject, sorted. Zeros too: coming back, they stand over what was left behind."""
+    found = {(row[3], row[2]): row[4] for row in view.rows(TALLIES, (journal, subject)).values()}
+    changed = view.dirty.get(TALLY)  # earlier decisions of this commit are in no database yet
+    for key, row in changed.rows.items() if changed else ():
+        if key[0] == journal and key[2] == subject and row is not None:
+            found[key[3], key[1]] = row[4]
+    return [(cap, start, used) for (cap, start), used in sorted(found.items())]

@@ -122,7 +122,8 @@ def reverse(
 
     Persons give back what is left of the award's own lots (`only_available`); bodies may have to give from other lots
     (`within_balance`) or owe the rest (`allow_debt`). What cannot be given back is written down as the shortfall.
-    What lapsed meanwhile is neither given back nor owed. Raises `already_reversed`, `not_reversible`.
+    Debt that the award repaid stands again. What lapsed meanwhile is neither given back nor owed. Raises
+    `already_reversed`, `not_reversible`.
     """
     journal, seq, subject = original["journal"], original["seq"], original["subject"]
     if original["kind"] not in ("award", "deduct"):
@@ -139,6 +140,9 @@ def reverse(
             continue
         if lot < today:
             lapsed += abs(amount)
+            continue
+        if account.startswith("debt:"):
+            postings += [Posting(account, unit, lot, -amount), Posting(ISSUER, unit, FOREVER, amount)]
             continue
         if account.startswith("minus:"):
             back = min(-amount, -view.balances(home, account, unit).get(lot, 0))
@@ -238,14 +242,18 @@ def relot(
 ) -> Sealed:
     """Give part of a lot a later day, with a reason (an objection pending, illness, an outage).
 
-    Raises `insufficient_points` when the lot does not hold `amount`, `facts_invalid` when the day is not later.
+    Raises `insufficient_points` when the lot does not hold `amount` or has lapsed (swept or not), `facts_invalid` when
+    the day is not later or nothing is asked for.
     """
     member(view, journal, subject)
     if later <= lot:
         raise Refusal("facts_invalid", errors=[{"pointer": "/later", "code": "not_later", "found": later}])
+    if amount <= 0:
+        raise Refusal("facts_invalid", errors=[{"pointer": "/amount", "code": "not_positive", "found": amount}])
     account = subject_account(subject)
     row = view.get(BALANCE, journal, account, unit, lot)
-    if row is None or row[4] < amount:
-        raise Refusal("insufficient_points", available=row[4] if row else 0, needed=amount)
+    there = row[4] if row is not None and lot >= view.today(journal) else 0
+    if there < amount:
+        raise Refusal("insufficient_points", available=there, needed=amount)
     postings = [Posting(account, unit, lot, -amount), Posting(account, unit, later, amount)]
     return view.append(Draft("relot", journal, act, postings, subject=subject, links=links, data={"reason": reason}))

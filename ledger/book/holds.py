@@ -116,7 +116,7 @@ def hold(view: View, journal: str, act: Act, *, subject: str, hold: str, amount:
         Draft("hold", journal, act, postings, subject=subject, data={"expires_at": rfc3339(expires_at)})
     )
     lots = {lot: [part, 0] for lot, part in chosen}
-    view.get(HOLD, journal, hold)
+    assert view.get(HOLD, journal, hold) is None, hold
     view.put(
         HOLD,
         Hold(journal, hold, subject, "held", expires_at, amount, 0, 0, 0, lots, "", sealed.seq, sealed.leaf).row(),
@@ -124,8 +124,11 @@ def hold(view: View, journal: str, act: Act, *, subject: str, hold: str, amount:
     return sealed
 
 
-def capture(view: View, journal: str, act: Act, *, hold: str, merchant: str, amount: int) -> Sealed:
-    """Give held points to the merchant. Raises `hold_expired`, `already_captured`, `exceeds_original`."""
+def capture(
+    view: View, journal: str, act: Act, *, hold: str, merchant: str, amount: int, terms: dict[str, Any] | None = None
+) -> Sealed:
+    """Give held points to the merchant. `terms` say under which scenario and at how many fen a point is settled, so
+    that a statement needs the entries alone. Raises `hold_expired`, `already_captured`, `exceeds_original`."""
     found = find_hold(view, journal, hold)
     if found.state == "expired" or (found.state == "held" and view.now_us >= found.expires_at):
         raise Refusal("hold_expired", expires_at=rfc3339(found.expires_at))
@@ -143,7 +146,7 @@ def capture(view: View, journal: str, act: Act, *, hold: str, merchant: str, amo
             found.lots[lot][1] += part
             left -= part
     postings.append(Posting(merchant_account(merchant), POINTS, FOREVER, amount))
-    sealed = view.append(Draft("capture", journal, act, postings, links=[found.link]))
+    sealed = view.append(Draft("capture", journal, act, postings, links=[found.link], data=terms))
     found.captured += amount
     if not found.held:
         found.state = "closed"
@@ -159,18 +162,28 @@ def release(view: View, journal: str, act: Act, *, hold: str, expired: bool = Fa
     found = find_hold(view, journal, hold)
     if expired and (found.state != "held" or view.now_us < found.expires_at):
         raise Refusal("hold_open", expires_at=rfc3339(found.expires_at))
+    if not found.held:
+        return None
     back = {lot: part[0] for lot, part in found.lots.items() if part[0]}
     for part in found.lots.values():
         part[0] = 0
     found.released += sum(back.values())
     found.state = "expired" if expired else "closed"
-    sealed = _give_back(view, journal, act, found, back) if back else None
+    sealed = _give_back(view, journal, act, found, back, {"expired": 1} if expired else {})
     view.put(HOLD, found.row())
     return sealed
 
 
 def refund(
-    view: View, journal: str, act: Act, *, hold: str, merchant: str, amount: int, kind: str = "refund"
+    view: View,
+    journal: str,
+    act: Act,
+    *,
+    hold: str,
+    merchant: str,
+    amount: int,
+    kind: str = "refund",
+    terms: dict[str, Any] | None = None,
 ) -> list[Sealed]:
     """Return captured points to the person: to the lots they came from, the latest day first.
 
@@ -196,9 +209,9 @@ def refund(
             back[day] = back.get(day, 0) + part
             found.lots[lot][1] -= part
             left -= part
-    taken = view.append(Draft(kind, journal, act, _merged(postings), links=[found.link]))
+    taken = view.append(Draft(kind, journal, act, _merged(postings), links=[found.link], data=terms))
     found.refunded += amount
-    given = _give_back(view, journal, act, found, back)
+    given = _give_back(view, journal, act, found, back, {})
     view.put(HOLD, found.row())
     return [taken, given]
 
@@ -221,31 +234,35 @@ def _grace(found: Hold, today: str) -> str:
     return found.grace
 
 
-def _give_back(view: View, journal: str, act: Act, found: Hold, back: dict[str, int]) -> Sealed:
-    """The release entry. A subject who has moved is credited in the new home by a linked entry; one who is gone
-    (erased, closed) is not credited at all."""
-    row = view.get(MEMBER, journal, found.subject)
-    assert row is not None
-    state, home = row[3], row[4]
+def _give_back(view: View, journal: str, act: Act, found: Hold, back: dict[str, int], data: dict[str, Any]) -> Sealed:
+    """The release entry. A subject who has moved (once or often) is credited in the new home by a linked entry; one
+    who is gone (erased, closed) is not credited at all."""
+    home = journal
+    row = view.get(MEMBER, home, found.subject)
+    while row is not None and row[3] == MOVED:
+        home = row[4]
+        row = view.get(MEMBER, home, found.subject)
+    there = row is not None and row[3] == OPEN
     today = view.today(journal)
     postings: list[Posting] = []
     good: dict[str, int] = {}
     for lot, part in sorted(back.items()):
         postings.append(Posting(held_account(found.id), POINTS, lot, -part))
-        if lot >= today and state in (OPEN, MOVED):
+        if lot >= today and there:
             good[lot] = part
         else:
             postings.append(Posting(EXPIRED, POINTS, FOREVER, part))
-    here = state == OPEN
+    here = home == journal
     for lot, part in good.items():
         postings.append(
             Posting(subject_account(found.subject), POINTS, lot, part)
             if here
             else Posting(ISSUER, POINTS, FOREVER, part)
         )
-    data = {"to": home} if state == MOVED else None
+    if good and not here:
+        data["to"] = home
     sealed = view.append(
-        Draft("release", journal, act, _merged(postings), subject=found.subject, links=[found.link], data=data)
+        Draft("release", journal, act, _merged(postings), subject=found.subject, links=[found.link], data=data or None)
     )
     if good and not here:
         into: list[Posting] = []

@@ -29,7 +29,7 @@ def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
         path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
     )
     for pragma in (
-        "page_size = 4096",
+        "page_size = 8192",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",

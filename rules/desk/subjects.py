@@ -20,7 +20,7 @@ from ledger.errors import Refusal
 EVERY_PERSON = "G3"  # a person is a resident beside all other hats
 _CHUNKS = (256, 32, 4, 1)  # a few statement shapes, so that statement caches hit
 _SQL = (
-    "SELECT m.subject, m.journal, m.state, m.kind, s.groups FROM member m "
+    "SELECT m.subject, m.journal, m.state, m.kind, s.groups, s.state FROM member m "
     "LEFT JOIN subject s ON s.subject = m.subject WHERE m.subject IN ({marks})"
 )
 
@@ -93,6 +93,8 @@ def _known(subject: str, rows: list[tuple[Any, ...]]) -> Known | Refusal:
     if home is None:
         erased = any(row[2] == "erased" for row in rows)
         return Refusal("subject_erased" if erased else "subject_unknown", subject=subject)
+    if home[5] == "withdrawn":  # joining is voluntary: whoever has left is not scored
+        return Refusal("consent_required", purpose="ledger")
     groups: set[str] = set(orjson.loads(home[4])) if home[4] else set()
     if home[3] == "person":
         groups.add(EVERY_PERSON)
