@@ -71,7 +71,21 @@ async def _made(place: Town) -> bytes:
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
         page = book.add_worksheet()
-        page.write_row(0, 0, ("姓名", "手机号", "所属社区", "所属网格", "指标编码", "服务日期", "签到时间", "签退时间", "服务时长(小时)"))
+        page.write_row(
+            0,
+            0,
+            (
+                "姓名",
+                "手机号",
+                "所属社区",
+                "所属网格",
+                "指标编码",
+                "服务日期",
+                "签到时间",
+                "签退时间",
+                "服务时长(小时)",
+            ),
+        )
         for number, subject in enumerate(place.subjects):
             record = await place.world.people.record(subject)
             day = (date.today() - timedelta(days=number % 20)).isoformat()

@@ -16,7 +16,9 @@ from ledger.port import Answer, Command
 CLIENTS = (1, 16, 256)
 
 
-async def run(databases: dict[str, Callable[[], str]], *, seconds: float = 3, runs: int = 3, people: int = 2000) -> None:
+async def run(
+    databases: dict[str, Callable[[], str]], *, seconds: float = 3, runs: int = 3, people: int = 2000
+) -> None:
     """A table per database: posts/s and latencies by number of clients, and the ratios."""
     header("Single awards in process")
     for name, fresh in databases.items():
@@ -33,12 +35,12 @@ async def run(databases: dict[str, Callable[[], str]], *, seconds: float = 3, ru
                         f"{group.per_second / single.per_second:.2f}×",
                     )
                 )  # fmt: skip
-        table(
-            ("clients", "group commit/s", "p50 / p99 ms", "baseline", "baseline/s", "p50 / p99 ms", "ratio"), rows
-        )
+        table(("clients", "group commit/s", "p50 / p99 ms", "baseline", "baseline/s", "p50 / p99 ms", "ratio"), rows)
 
 
-async def _measure(fresh: Callable[[], str], clients: int, seconds: float, runs: int, people: int, way: str | None) -> Figure:
+async def _measure(
+    fresh: Callable[[], str], clients: int, seconds: float, runs: int, people: int, way: str | None
+) -> Figure:
     figures: list[Figure] = []
     for _ in range(runs):
         async with town(fresh(), people) as place:

@@ -139,4 +139,6 @@ async def _load(port: int, make: Callable[[], bytes], seconds: float, connection
     await asyncio.gather(*(client(began + seconds) for _ in range(connections)))
     took = time.perf_counter() - began
     latencies.sort()
-    return Figure(len(latencies) / took, latencies[len(latencies) // 2] * 1e3, latencies[int(len(latencies) * 0.99)] * 1e3)
+    return Figure(
+        len(latencies) / took, latencies[len(latencies) // 2] * 1e3, latencies[int(len(latencies) * 0.99)] * 1e3
+    )

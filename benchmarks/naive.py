@@ -229,9 +229,7 @@ class PiccoloStore:
                 await self._insert(table.name, table.names, row)
             for row in changed:
                 change = ", ".join(f"{name} = {{}}" for name in rest)
-                await self._raw(
-                    f"UPDATE {table.name} SET {change} WHERE {match}", *row[table.key :], *row[: table.key]
-                )
+                await self._raw(f"UPDATE {table.name} SET {change} WHERE {match}", *row[table.key :], *row[: table.key])
             for one in gone:
                 await self._raw(f"DELETE FROM {table.name} WHERE {match}", *one)
         for table, added in inserts.items():

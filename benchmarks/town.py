@@ -81,7 +81,9 @@ async def _settle(world: World, people: int, communities: int) -> tuple[list[str
 
 def _person(number: int, community: int) -> PersonRow:
     chosen = random.Random(number)
-    name = chosen.choice("王李张刘陈杨赵黄周吴") + "".join(chosen.choices("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平", k=2))
+    name = chosen.choice("王李张刘陈杨赵黄周吴") + "".join(
+        chosen.choices("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超兰霞平", k=2)
+    )
     phone = f"199{number:08d}"
     return PersonRow(number + 1, name, phone, f"第{community}社区", "第1网格", ("居民",), date(1970, 1, 1), False)
 

@@ -29,9 +29,7 @@ HEADER = ["姓名", "手机号", "服务日期"]
 ROW = ["王丽", "13800000000", "2022-03-05"]
 
 
-def book(
-    rows: dict[int, list[Any]] | list[list[Any]], formats: dict[tuple[int, int], str] | None = None
-) -> bytes:
+def book(rows: dict[int, list[Any]] | list[list[Any]], formats: dict[tuple[int, int], str] | None = None) -> bytes:
     """An xlsx of the rows (by file row number, or from row 1), with number formats for some cells."""
     out = io.BytesIO()
     made = xlsxwriter.Workbook(out, {"in_memory": True})
@@ -137,9 +135,7 @@ def test_prefixed_elements_are_read() -> None:
     data = book([HEADER, ["甲", None, 1]])
     with zipfile.ZipFile(io.BytesIO(data)) as source:
         sheet = source.read("xl/worksheets/sheet1.xml").decode()
-    prefixed = (
-        sheet.replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?").replace("xmlns=", "xmlns:x=")
-    )
+    prefixed = sheet.replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?").replace("xmlns=", "xmlns:x=")
     assert read_sheet(part(data, "xl/worksheets/sheet1.xml", {sheet: prefixed})).rows[1] == ["甲", None, 1]
 
 
@@ -339,9 +335,7 @@ CELL = st.one_of(
     ),
     st.from_regex(r"[0-9年月日时点分半上下午:/.\-+eE ]{1,16}", fullmatch=True),
 )
-WORDS = st.sampled_from(
-    sorted({word for kind in FIELDS for words in FIELDS[kind].values() for word in words[:2]})
-)
+WORDS = st.sampled_from(sorted({word for kind in FIELDS for words in FIELDS[kind].values() for word in words[:2]}))
 
 
 @settings(max_examples=200, deadline=None)

@@ -196,9 +196,7 @@ def test_one_column_for_day_and_times() -> None:
 
 def test_problems_name_row_column_and_value() -> None:
     """A problem says where it stands in the file and what is written there."""
-    sheet = awards(
-        {2: ["联系电话", "姓名", "日期"], 5: ["1.99E+10", None, "2022-03-05"], 6: [12, "王丽", "3月5日"]}
-    )
+    sheet = awards({2: ["联系电话", "姓名", "日期"], 5: ["1.99E+10", None, "2022-03-05"], 6: [12, "王丽", "3月5日"]})
     assert codes(sheet) == [
         (5, "姓名", "name_missing"), (5, "联系电话", "phone_scientific"),
         (6, "联系电话", "phone_invalid"), (6, "日期", "date_invalid"),

@@ -102,9 +102,7 @@ def test_every_code_has_its_sentences_in_both_languages() -> None:
         "column_missing",
         "date_invalid",
     }
-    tables = [
-        tomllib.loads((ROOT / f"api/locale/{lang}.toml").read_text(encoding="utf-8")) for lang in ("zh", "en")
-    ]
+    tables = [tomllib.loads((ROOT / f"api/locale/{lang}.toml").read_text(encoding="utf-8")) for lang in ("zh", "en")]
     assert len(raised) >= 25
     for code in raised - {"service_community"}:
         zh, en = (table[code] for table in tables)

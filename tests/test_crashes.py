@@ -85,9 +85,9 @@ async def _kill_often(server: Served, times: int) -> None:
 
 
 async def test_killed_server_keeps_what_it_acknowledged(database_url: str, tmp_path: Path) -> None:
-    """Three kills under load."""
+    """Two kills under load."""
     with served(database_url, tmp_path / "home") as server:
-        await _kill_often(server, 3)
+        await _kill_often(server, 2)
 
 
 @pytest.mark.long

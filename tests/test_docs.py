@@ -68,9 +68,7 @@ def test_the_index_lists_every_decision() -> None:
     decisions = sorted(path for path in ADR.glob("*.md") if path.name != "README.md")
     assert decisions
     assert len(decisions) == len({path.name[:4] for path in decisions})
-    listed = re.findall(
-        r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+?) \|", (ADR / "README.md").read_text("utf-8"), re.MULTILINE
-    )
+    listed = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+?) \|", (ADR / "README.md").read_text("utf-8"), re.MULTILINE)
     expected: list[tuple[str, str, str]] = []
     for path in decisions:
         assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name), path.name
@@ -89,11 +87,7 @@ def test_glossary_rows_have_both_languages() -> None:
         for line in GLOSSARY.read_text("utf-8").splitlines()
         if line.startswith("|") and not re.fullmatch(r"[|:\- ]+", line)
     ]
-    heads = [
-        row
-        for row in rows
-        if {"zh", "en"} <= {cell.lower() for cell in row} or {"中文", "English"} <= set(row)
-    ]
+    heads = [row for row in rows if {"zh", "en"} <= {cell.lower() for cell in row} or {"中文", "English"} <= set(row)]
     assert heads, "a table with the columns 中文 and English (or zh and en)"
     assert len(rows) > len(heads)
     zh = next(i for i, cell in enumerate(heads[0]) if cell.lower() == "zh" or cell == "中文")
@@ -155,9 +149,7 @@ def test_the_locks_hold_what_is_asked_for() -> None:
 
 
 def fields(sentence: str) -> set[str]:
-    return {
-        field for _text, field, _spec, _conversion in string.Formatter().parse(sentence) if field is not None
-    }
+    return {field for _text, field, _spec, _conversion in string.Formatter().parse(sentence) if field is not None}
 
 
 def test_both_languages_have_the_same_messages() -> None:
@@ -175,9 +167,7 @@ def test_both_languages_have_the_same_messages() -> None:
             continue
         for part, sentence in sentences.items():
             if fields(sentence) != fields(en[code][part]):
-                wrong.append(
-                    f"{code}.{part}: placeholders differ: {fields(sentence) ^ fields(en[code][part])}"
-                )
+                wrong.append(f"{code}.{part}: placeholders differ: {fields(sentence) ^ fields(en[code][part])}")
             if not CJK.search(sentence):
                 wrong.append(f"{code}.{part}: no Chinese in the Chinese sentence")
             # An English sentence may quote a column's head or a cell as they stand in the sheet, no more.

@@ -149,9 +149,7 @@ def test_the_engine_is_pure() -> None:
         place = path.relative_to(ROOT).as_posix()
         if not place.startswith("rules/engine/"):
             continue
-        wrong += [
-            f"{place}:{line} imports {name}" for line, name in imports(path) if name.split(".")[0] in IMPURE
-        ]
+        wrong += [f"{place}:{line} imports {name}" for line, name in imports(path) if name.split(".")[0] in IMPURE]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

@@ -59,9 +59,7 @@ def test_every_indicator_has_a_plain_case_and_another(pack: Pack) -> None:
 
 def test_it_has_all_eight_groups_and_their_indicators(pack: Pack) -> None:
     """Eight groups, five from the record; the catalogue is complete and has nothing else."""
-    by_group = {
-        group: [one.code for one in pack.indicators.values() if one.group == group] for group in pack.groups
-    }
+    by_group = {group: [one.code for one in pack.indicators.values() if one.group == group] for group in pack.groups}
     assert by_group == CATALOGUE
     assert [group.code for group in pack.groups.values() if group.status == "proposed"] == ["G4", "G6", "G8"]
     assert [group.code for group in pack.groups.values() if group.kind == "person"] == [

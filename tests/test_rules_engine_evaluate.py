@@ -147,9 +147,7 @@ def test_evidence_below_standing_is_refused(pack: Pack) -> None:
         ({"minutes": 60, "hours": 1}, "/facts/hours", "unknown"),
     ],
 )
-def test_facts_are_checked_by_name_type_and_range(
-    pack: Pack, facts: dict[str, Any], pointer: str, code: str
-) -> None:
+def test_facts_are_checked_by_name_type_and_range(pack: Pack, facts: dict[str, Any], pointer: str, code: str) -> None:
     """Each error points at its fact and says what is allowed."""
     refusal = refused(pack, facts=facts)
     assert refusal.code == "facts_invalid"
@@ -313,9 +311,7 @@ def test_tallies_never_pass_their_limits(deeds: list[tuple[int, int, bool]]) -> 
     st.lists(st.tuples(st.integers(0, 6), st.integers(1, 600)), min_size=1, max_size=12),
     st.randoms(use_true_random=False),
 )
-def test_the_order_of_deeds_does_not_change_the_minutes_that_count(
-    deeds: list[tuple[int, int]], random: Any
-) -> None:
+def test_the_order_of_deeds_does_not_change_the_minutes_that_count(deeds: list[tuple[int, int]], random: Any) -> None:
     """Permuting the reports of a year keeps what counts of each day, and the standing."""
 
     def total(order: list[tuple[int, int]]) -> tuple[int, int]:

@@ -23,9 +23,7 @@ HOURLY = 'standing = { kind = "per_unit", field = "minutes", unit = 60, amount =
 POINTS = 'points = { kind = "fixed", amount = 1 }\n'
 STANDING_CAP = '{ id = "s", on = "standing", window = "year", max = 1 }'
 LADDER_CAP = '{ id = "ladder", on = "minutes", window = "day", max = 1 }'
-LADDER = (
-    'standing = { kind = "ladder", field = "minutes", cap = "year", steps = [{ at = 60, level = 100 }] }\n'
-)
+LADDER = 'standing = { kind = "ladder", field = "minutes", cap = "year", steps = [{ at = 60, level = 100 }] }\n'
 YEAR = '{ id = "year", on = "minutes", window = "year", max = 6000 }'
 MINUS = 'direction = "minus"\n'
 SECOND = 'approval = "second_person"\n'
@@ -210,9 +208,7 @@ def test_the_hash_is_about_content_and_not_layout(folder: Path, tmp_path: Path) 
     other = tmp_path / "copy"
     shutil.copytree(source, other)
     (other / "g1-community-workers.toml").rename(other / "zz.toml")
-    (other / "bands.toml").write_text(
-        "# another remark\n" + (other / "bands.toml").read_text("utf-8"), "utf-8"
-    )
+    (other / "bands.toml").write_text("# another remark\n" + (other / "bands.toml").read_text("utf-8"), "utf-8")
     assert load_pack(other).hash == builtin_pack("huantai").hash
     text = (other / "g3-residents.toml").read_text("utf-8")
     (other / "g3-residents.toml").write_text(text.replace("max = 240", "max = 241"), "utf-8")

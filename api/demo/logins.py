@@ -41,7 +41,12 @@ async def issue(county: County, as_of: date) -> dict[str, Any]:
     serving = Asker(county.staff["staff"].id, serves=lambda community: True)
     terminal = await world.shop.offers.add_terminal(serving, merchant, name="1号收银台")
     key = await world.staff.issue_key(
-        None, "merchant", f"{MARKET} 1号收银台", merchant=merchant, terminal=terminal.terminal
+        None,
+        "merchant",
+        f"{MARKET} 1号收银台",
+        merchant=merchant,
+        terminal=terminal.terminal,
+        scopes=("redemptions:write", "merchants:write"),  # this till may also propose what the shop offers
     )
     return {
         "base_url": BASE_URL,

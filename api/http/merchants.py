@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Caller
 from api.http.body import invalid
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
-from api.world import World
+from api.world import SERVING, World
 from ledger.errors import Refusal
 from merchants.model import Asker, Merchant, Terminal
 
 # Who looks after shops and serves residents at the counter, in the places where they hold the role.
-SERVING = frozenset({"community_staff", "street_staff"})
 KEEPING = SERVING | {"county_admin"}
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]

@@ -12,8 +12,9 @@ from api.auth import Caller
 from api.http.body import invalid
 from api.http.merchants import IfMatch, Strict, asker, etag, version_in
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
-from api.world import World
+from api.world import SERVING, World
 from merchants.model import UNCOUNTED, Offer
+from rules.ports import APPROVING
 
 AMOUNT_MAX = 10**9
 
@@ -178,9 +179,11 @@ async def change(
     operation_id="approveOffer",
 )
 async def approve(world: World, caller: Caller, offer: str, if_match: IfMatch = None) -> Response[bytes]:
-    """Open it for redemption. Whoever proposed it cannot approve it."""
-    caller.require("merchants:write")
-    made = await world.shop.offers.approve(asker(world, caller), offer, version=version_in(if_match))
+    """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot."""
+    if "approvals:write" not in caller.scopes:
+        caller.require("merchants:write")
+    deciding = asker(world, caller, SERVING | APPROVING)
+    made = await world.shop.offers.approve(deciding, offer, version=version_in(if_match))
     return reply(200, offer_body(made), headers=etag(made.version))
 
 

@@ -120,7 +120,5 @@ def _minutes(line: Line, start: time | None, end: time | None) -> int | None:
         return written
     between = (end.hour - start.hour) * 60 + end.minute - start.minute
     if written is not None and written != between:
-        line.note(
-            "hours" if hours is not None else "minutes", "hours_mismatch", minutes=between, written=written
-        )
+        line.note("hours" if hours is not None else "minutes", "hours_mismatch", minutes=between, written=written)
     return between

@@ -25,9 +25,7 @@ _WEEKDAY = re.compile(r"\(?(?:星期|周|礼拜)[一二三四五六日天]\)?")
 @lru_cache(maxsize=4096)
 def _day_text(text: str, epoch_1904: bool, from_year: int) -> date:
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        return _real_day(
-            int(text[:4]), int(text[5:7]), int(text[8:]), from_year=from_year
-        )  # nearly all of them
+        return _real_day(int(text[:4]), int(text[5:7]), int(text[8:]), from_year=from_year)  # nearly all of them
     bare = _WEEKDAY.sub("", text).strip()
     bare = re.sub(r"\s*([年月日号/.\-])\s*", r"\1", bare)
     found = _DAY.match(bare)
@@ -163,9 +161,7 @@ def span(cell: Cell, epoch_1904: bool = False) -> tuple[date | None, time | None
             return on, _time_text(found[1]), _time_text(found[2])
         return on, _time_text(text), None
     except Bad:
-        raise Bad(
-            "date_invalid" if on is None and re.match(r"\d{1,4}[./年月]", text) else "time_invalid"
-        ) from None
+        raise Bad("date_invalid" if on is None and re.match(r"\d{1,4}[./年月]", text) else "time_invalid") from None
 
 
 _NUMERALS = {n: i for i, n in enumerate("零一二三四五六七八九十")} | {"两": 2}

@@ -62,9 +62,7 @@ class Package:
                 self.left -= len(chunk)  # the directory may lie about sizes: count what really comes out
                 self.marks -= chunk.count(b"<")
                 if self.left < 0 or self.marks < 0:
-                    raise SheetRefused(
-                        "sheet_too_large", what="unpacked", limit=MAX_UNPACKED // (1024 * 1024)
-                    )
+                    raise SheetRefused("sheet_too_large", what="unpacked", limit=MAX_UNPACKED // (1024 * 1024))
                 yield chunk
 
     def parse(

@@ -29,9 +29,7 @@ def read_sheet(data: bytes, filename: str | None = None, header_row: int | None 
     elif data.startswith(b"\xd0\xcf\x11\xe0"):
         encrypted = "EncryptedPackage".encode("utf-16-le") in data
         raise SheetRefused("sheet_unreadable", reason="encrypted" if encrypted else "old_xls")
-    elif data.startswith(_OTHER_FILES) or (filename or "").lower().endswith(
-        (".xlsx", ".xlsm", ".xls", ".et")
-    ):
+    elif data.startswith(_OTHER_FILES) or (filename or "").lower().endswith((".xlsx", ".xlsm", ".xls", ".et")):
         raise SheetRefused("sheet_unreadable", reason="not_xlsx")
     else:
         sheets = [_read_text(data)]
@@ -52,9 +50,7 @@ def _choose(sheets: list[RawSheet], header_row: int | None) -> Grid:
 
 def _seen(sheet: RawSheet, header_row: int | None) -> str:
     """The words of the likeliest row, so that the reader of the message recognises the sheet."""
-    rows = [r for n, r in zip(sheet.numbers, sheet.rows, strict=True) if header_row in (None, n)][
-        :HEADER_WITHIN
-    ]
+    rows = [r for n, r in zip(sheet.numbers, sheet.rows, strict=True) if header_row in (None, n)][:HEADER_WITHIN]
     widest = max(rows, key=lambda row: sum(c is not None for c in row), default=[])
     return "、".join([shown(c).strip()[:40] for c in widest if c is not None][:20])
 
@@ -93,9 +89,7 @@ def _grid(sheet: RawSheet, header: int) -> Grid:
         body += 1
     if len(sheet.rows) - body > MAX_ROWS:
         raise SheetRefused("sheet_too_large", what="rows", limit=MAX_ROWS)
-    return Grid(
-        sheet.name, sheet.rows, sheet.numbers, header, body, headers, frozenset(filled), sheet.epoch_1904
-    )
+    return Grid(sheet.name, sheet.rows, sheet.numbers, header, body, headers, frozenset(filled), sheet.epoch_1904)
 
 
 def _is_second_header(upper: list[Cell], lower: list[Cell]) -> bool:
@@ -131,9 +125,7 @@ def _read_text(data: bytes) -> RawSheet:
     text = _decode(data)
     start = text[:200].lstrip().lower()
     if start.startswith(("<html", "<!doctype", "<table", "<?xml", "<meta")):
-        raise SheetRefused(
-            "sheet_unreadable", reason="not_xlsx"
-        )  # a web page named .xls, as some systems export
+        raise SheetRefused("sheet_unreadable", reason="not_xlsx")  # a web page named .xls, as some systems export
     first, _, rest = text.partition("\n")
     said = first.strip().lower()
     if said.startswith("sep=") and len(said) == 5:

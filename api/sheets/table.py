@@ -29,8 +29,7 @@ class Table:
         missing = [
             FIELDS[kind][wanted][0]
             for wanted in REQUIRED[kind]
-            if wanted not in self.at
-            and not any(other in self.at for other in (instead or {}).get(wanted, ()))
+            if wanted not in self.at and not any(other in self.at for other in (instead or {}).get(wanted, ()))
         ]
         if missing:
             code = "column_missing" if len(missing) < len(REQUIRED[kind]) else "header_not_found"
@@ -62,9 +61,7 @@ class Table:
         if is_aside(word, texts):
             return False
         # the header once more, as on a second printed page
-        return not (
-            word and word == self.grid.headers[self.at["name"]] and field_of(self.kind, word) == "name"
-        )
+        return not (word and word == self.grid.headers[self.at["name"]] and field_of(self.kind, word) == "name")
 
     def _has_phone(self, cells: list[Cell]) -> bool:
         at = self.at.get("phone")
@@ -83,9 +80,7 @@ class Line:
         at = self.table.at.get(name)
         return None if at is None else self.cells[at]
 
-    def take(
-        self, name: str, read: Callable[..., T], *args: Any, own: bool = False, **kwargs: Any
-    ) -> T | None:
+    def take(self, name: str, read: Callable[..., T], *args: Any, own: bool = False, **kwargs: Any) -> T | None:
         """The cell of a field through its reader; `own`: not when merged over several rows."""
         at = self.table.at.get(name)
         if at is None:

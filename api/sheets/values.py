@@ -28,9 +28,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 _DOTS = dict.fromkeys(map(ord, "・•‧∙⋅･"), "·")
 _INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 _PLAIN = str.maketrans(_FULL_WIDTH | _DOTS | _INVISIBLE)
-_NOTHING = frozenset(
-    ["无", "暂无", "没有", "未填", "空", "/", "\\", "-", "--", "—", "——", "n/a", "N/A", "/ /"]
-)
+_NOTHING = frozenset(["无", "暂无", "没有", "未填", "空", "/", "\\", "-", "--", "—", "——", "n/a", "N/A", "/ /"])
 _LONGEST = 2_000
 """Longer texts are refused before anything is spent on them."""
 _ERRORS = frozenset(
@@ -166,6 +164,4 @@ def parts(cell: Cell) -> tuple[str, ...]:
     text = plain_text(re.sub(r"[\r\n]+", "、", cell) if isinstance(cell, str) else cell, 200)
     if text is None:
         return ()
-    return tuple(
-        dict.fromkeys(p for piece in re.split(r"[、，,;/|]| +(?=\S)", text) if (p := closed(piece.strip())))
-    )
+    return tuple(dict.fromkeys(p for piece in re.split(r"[、，,;/|]| +(?=\S)", text) if (p := closed(piece.strip()))))

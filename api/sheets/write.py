@@ -93,9 +93,7 @@ def template(kind: Kind, choices: Mapping[str, Sequence[str]] | None = None) -> 
     lists = book.add_worksheet("选项")
     lists.hide()
     text = book.add_format({"num_format": _TEXT})
-    head = book.add_format(
-        {"bold": True, "bg_color": "#E7EEF7", "border": 1, "align": "center", "num_format": _TEXT}
-    )
+    head = book.add_format({"bold": True, "bg_color": "#E7EEF7", "border": 1, "align": "center", "num_format": _TEXT})
     hint = book.add_format({"italic": True, "font_color": "#7F7F7F", "text_wrap": True, "num_format": _TEXT})
     listed = 0
     for column, (field, word, note, width) in enumerate(_COLUMNS[kind]):
@@ -107,9 +105,7 @@ def template(kind: Kind, choices: Mapping[str, Sequence[str]] | None = None) -> 
             continue
         for row, value in enumerate(values):
             lists.write_string(row, listed, value, text)
-        sheet.data_validation(
-            2, column, _ROWS_OF_TEMPLATE, column, _drop_down(listed, len(values), field, word)
-        )
+        sheet.data_validation(2, column, _ROWS_OF_TEMPLATE, column, _drop_down(listed, len(values), field, word))
         listed += 1
     sheet.set_row(1, 32)
     sheet.freeze_panes(1, 1)
@@ -180,6 +176,4 @@ def _joined(texts: Iterable[str]) -> str:
     return "\n".join(dict.fromkeys(texts))[:_MAX_CELL]
 
 
-assert all(
-    word in FIELDS[kind][field] or field == "hours" for kind, c in _COLUMNS.items() for field, word, *_ in c
-)
+assert all(word in FIELDS[kind][field] or field == "hours" for kind, c in _COLUMNS.items() for field, word, *_ in c)

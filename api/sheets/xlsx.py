@@ -261,9 +261,7 @@ def _rows(package: Package, part: str, sheet: RawSheet, strings: list[str], date
                     cell = strings[int(value)] if value else None
                 elif kind == "n":
                     # a formula that was never computed has no number: keep the sign of it and say so later
-                    cell = (
-                        _number(value, dated, style, sheet.epoch_1904) if value else "=" if formula else None
-                    )
+                    cell = _number(value, dated, style, sheet.epoch_1904) if value else "=" if formula else None
                 elif kind == "b":
                     cell = value.strip() in ("1", "true")
                 else:  # str, inlineStr, e (an error such as #REF!), d (an ISO day)
