@@ -8,6 +8,7 @@ once each, after they have been started.
 from __future__ import annotations
 
 import asyncio
+import gc
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -106,6 +107,14 @@ def software_version() -> str:
 # names the one before it and they are resolved one after the other: world, caller, retry.
 
 
+def _spare_the_collector() -> None:
+    """Python's cycle collector walks all that is alive every few hundred allocations; what a server holds on to (its
+    code, packs, cached rows) never becomes garbage. Measured: a quarter more awards a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def _provide_world(scope: Any) -> Any:
     return scope["litestar_app"].state.world
 
@@ -147,7 +156,10 @@ def create_app(settings: Settings, world: World | None = None, *, background: bo
         if given is None:
             await own.open()
         app.state.world = own
-        task = asyncio.create_task(jobs.loop(own)) if background else None
+        task = None
+        if background:
+            _spare_the_collector()
+            task = asyncio.create_task(jobs.loop(own))
         try:
             yield
         finally:

@@ -13,16 +13,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
-from litestar import Request
 
-from api.http.body import invalid
+from api.invalid import invalid
 from ledger.engine import Ledger
 from ledger.errors import Refusal
 from rules.ports import Actor
+
+if TYPE_CHECKING:
+    from litestar import Request  # not at run time: the command line starts without it
 
 Kind = Literal["staff", "merchant", "resident", "body", "client"]
 
@@ -181,7 +183,7 @@ class Gate:
 _BEARER = re.compile(rb"(?i:bearer) +([\x21-\x7e]{8,256})")
 
 
-async def authenticated(request: Request[Any, Any, Any]) -> None:
+async def authenticated(request: "Request[Any, Any, Any]") -> None:
     """What every request meets first: who calls, or `unauthenticated`. Turns away what no route can mean, too."""
     scope: Any = request.scope
     if b"%00" in scope["query_string"] or "\0" in scope["path"]:
@@ -189,9 +191,8 @@ async def authenticated(request: Request[Any, Any, Any]) -> None:
     token = None
     for name, value in scope["headers"]:
         if name == b"authorization":
-            match = _BEARER.fullmatch(value)
+            match = _BEARER.fullmatch(value) if token is None else None  # two mean two callers, so nobody
             token = match[1].decode() if match else ""
-            break
     caller = await request.app.state.world.gate.caller(token) if token else None
     if caller is None and (token is not None or not request.route_handler.opt.get("public")):
         raise Refusal("unauthenticated")

@@ -21,7 +21,6 @@ from api.sheets.places import parse_places
 from api.sheets.read import read_sheet
 from api.sheets.sentences import sentence
 from api.sheets.words import Kind
-from api.sheets.write import template as blank
 from api.world import World
 from ledger import codec
 from ledger.audit import audit
@@ -32,7 +31,7 @@ from ledger.port import Answer, Retry
 from ledger.tables import Key, Table
 from ledger.view import View, local_day
 from rules.desk import lists
-from rules.desk.batch import BatchRefused
+from rules.desk.batch import BatchRefused, tally
 from rules.desk.records import RowResult
 from rules.engine.examples import failures
 from rules.engine.pack import PackError, load_pack
@@ -279,7 +278,7 @@ async def import_awards(
         rows, counts = record.rows, dict(record.counts)
         data |= {"standing": record.standing, "points": record.points}
     except BatchRefused as refusal:
-        rows, counts = refusal.rows, dict(refusal.facts.get("counts", {}))
+        rows, counts = refusal.rows, tally(refusal.rows)
         data["state"] = "refused"
     refused = [one for one in rows if one.state == "refused"]
     if errors is not None and refused:
@@ -335,6 +334,8 @@ def _problem_line(problem: dict[str, Any], lang: messages.Lang) -> str:
 
 async def template(settings: Settings, kind: Kind, out: Path) -> Result:
     """The sheet that the import takes; where there is a county, with its own places to choose from."""
+    from api.sheets.write import template as blank  # here: the writer takes long to load
+
     choices: dict[str, list[str]] = {}
     world = World(settings)
     try:

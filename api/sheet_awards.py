@@ -18,7 +18,6 @@ from api.sheets.grid import Grid, RowProblem, SheetRefused, shown
 from api.sheets.read import columns, read_sheet
 from api.sheets.sentences import sentence
 from api.sheets.words import FIELDS
-from api.sheets.write import errors_xlsx
 from ledger.errors import Refusal
 from rules.desk.batch import ROWS_MAX
 from rules.desk.desk import RowIn
@@ -74,6 +73,8 @@ class SheetRequests:
 
     def errors(self, results: Iterable[RowResult], lang: str) -> bytes:
         """The refused rows as a sheet that can be mended and handed in again."""
+        from api.sheets.write import errors_xlsx  # here: the writer takes long to load and is seldom wanted
+
         problems = [one for result in results if result.state == "refused" for one in self.about(result)]
         return errors_xlsx(self.grid, problems, lang)
 

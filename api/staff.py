@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from api.auth import KEY_SCOPES, ROLE_SCOPES, Caller, Gate, roles_today, token_hash
-from api.http.body import invalid
+from api.invalid import invalid
 from api.tables import API_KEY, ATTEMPT, SESSION, STAFF, STAFF_NAME
 from ledger.engine import Ledger
 from ledger.errors import Refusal, Unavailable

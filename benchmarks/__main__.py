@@ -14,7 +14,6 @@ import uvloop
 from benchmarks import batch, engine, growth, http
 from tests.pg import Cluster
 
-
 Fresh = Callable[[], str]
 
 

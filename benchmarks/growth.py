@@ -27,8 +27,10 @@ STEP = 250_000  # rows laid down in one transaction
 
 # {n} is the number of the row; one statement per table and database. `bench` is the caller of the awards measured.
 _SQLITE = {
-    "entry": "SELECT 'fill', n, randomblob(32), randomblob(32), 'award', 'sub_' || hex(randomblob(8)), n, randomblob(1250)",
-    "award": "SELECT 'awd_' || printf('%014x', n) || hex(randomblob(6)), NULL, NULL, 'posted', 'posted', NULL, 'sub_x', "
+    "entry": "SELECT 'fill', n, randomblob(32), randomblob(32), 'award', 'sub_' || hex(randomblob(8)), n, "
+    "randomblob(1250)",
+    "award": "SELECT 'awd_' || printf('%014x', n) || hex(randomblob(6)), NULL, NULL, 'posted', 'posted', NULL, "
+    "'sub_x', "
     "'fill', n, randomblob(32), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, 100, 'stf_bench', NULL, n, NULL, "
     "NULL, randomblob(1900)",
     "cause": "SELECT CAST(char(20 + n / 1250000, n / 12500 % 100) || randomblob(30) AS BLOB), 'fill', n, 0, 0",
@@ -36,15 +38,18 @@ _SQLITE = {
     "tally": "SELECT 'fill', date('2025-01-01', (n / 12500) || ' days'), 'sub_' || hex(randomblob(8)), 'RE-01/day', 60",
 }
 _POSTGRES = {
-    "entry": "SELECT 'fill', n, sha256(n::text::bytea), sha256(n::text::bytea), 'award', 'sub_' || md5(random()::text), n, "
+    "entry": "SELECT 'fill', n, sha256(n::text::bytea), sha256(n::text::bytea), 'award', "
+    "'sub_' || md5(random()::text), n, "
     "decode(repeat(md5(random()::text), 78), 'hex')",
-    "award": "SELECT 'awd_' || lpad(to_hex(n), 14, '0') || left(md5(random()::text), 12), NULL, NULL, 'posted', 'posted', "
-    "NULL, 'sub_x', 'fill', n, sha256(n::text::bytea), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, 100, "
+    "award": "SELECT 'awd_' || lpad(to_hex(n), 14, '0') || left(md5(random()::text), 12), NULL, NULL, 'posted', "
+    "'posted', NULL, 'sub_x', 'fill', n, sha256(n::text::bytea), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, 100, "
     "'stf_bench', NULL, n, NULL, NULL, decode(repeat(md5(random()::text), 118), 'hex')",
-    "cause": "SELECT decode(lpad(to_hex(5000 + n / 12500), 4, '0'), 'hex') || substr(sha256(random()::text::bytea), 1, 30), "
+    "cause": "SELECT decode(lpad(to_hex(5000 + n / 12500), 4, '0'), 'hex') || "
+    "substr(sha256(random()::text::bytea), 1, 30), "
     "'fill', n, 0, 0",
     "request": "SELECT 'bench', {key}, sha256(n::text::bytea), 201, 'awd_', '', n",
-    "tally": "SELECT 'fill', (date '2025-01-01' + (n / 12500)::int)::text, 'sub_' || md5(random()::text), 'RE-01/day', 60",
+    "tally": "SELECT 'fill', (date '2025-01-01' + (n / 12500)::int)::text, 'sub_' || md5(random()::text), "
+    "'RE-01/day', 60",
 }
 _KEYS = {
     ("sqlite", "arrival"): "'terminal-1:' || printf('%012d', n)",

@@ -16,7 +16,6 @@ from datetime import date, timedelta
 
 import orjson
 
-from api.staff import Staff
 from benchmarks.figures import Figure, header, median, table
 from benchmarks.town import COUNTY, Town, town
 
@@ -30,33 +29,38 @@ async def run(databases: dict[str, Callable[[], str]], *, seconds: float = 3, ru
     rows: list[tuple[str, ...]] = []
     for name, fresh in databases.items():
         async with town(fresh(), 2_000) as place:
-            token = await _sign_in(place)
-            echoes: list[Figure] = []
-            singles: list[Figure] = []
-            batches: list[Figure] = []
-            numbers = itertools.count()
-            for _ in range(runs):
-                async with _serving("benchmarks.echo:app", {}) as port:
-                    echoes.append(await _load(port, lambda: _single(place, next(numbers), token, "/echo"), seconds))
-                async with _serving("api.app:factory", _environment(place)) as port:
-                    singles.append(await _load(port, lambda: _single(place, next(numbers), token), seconds))
-                    batches.append(await _load(port, lambda: _many(place, numbers, token), seconds, 8))
-            echo, single, batch = median(echoes), median(singles), median(batches)
-            per_batch = batch.per_second * BATCH
-            rows += [
-                (name, "echo of the same body", f"{echo.per_second:,.0f}", f"{echo.p99:.0f}", ""),
-                (name, "single awards", f"{single.per_second:,.0f}", f"{single.p99:.0f}",
-                 f"{single.per_second / echo.per_second:.2f} of echo"),
-                (name, f"awards in batches of {BATCH}", f"{per_batch:,.0f}", f"{batch.p99:.0f}",
-                 f"{per_batch / single.per_second:.1f}× single"),
-            ]  # fmt: skip
+            rows += await _compare(name, place, seconds, runs)
     table(("database", "what", "per second", "p99 ms", "ratio"), rows)
+
+
+async def _compare(name: str, place: Town, seconds: float, runs: int) -> list[tuple[str, ...]]:
+    token = await _sign_in(place)
+    numbers = itertools.count()
+    echoes: list[Figure] = []
+    singles: list[Figure] = []
+    batches: list[Figure] = []
+    for _ in range(runs):
+        async with _serving("benchmarks.echo:app", {}) as port:
+            echoes.append(await _load(port, lambda: _single(place, next(numbers), token, "/echo"), seconds))
+        async with _serving("api.app:factory", _environment(place)) as port:
+            singles.append(await _load(port, lambda: _single(place, next(numbers), token), seconds))
+            batches.append(await _load(port, lambda: _many(place, numbers, token), seconds, 8))
+    echo, single, batch = median(echoes), median(singles), median(batches)
+    per_batch = batch.per_second * BATCH
+    return [
+        (name, "echo of the same body", f"{echo.per_second:,.0f}", f"{echo.p99:.0f}", ""),
+        (name, "single awards", f"{single.per_second:,.0f}", f"{single.p99:.0f}",
+         f"{single.per_second / echo.per_second:.2f} of echo"),
+        (name, f"awards in batches of {BATCH}", f"{per_batch:,.0f}", f"{batch.p99:.0f}",
+         f"{per_batch / single.per_second:.1f}× single"),
+    ]  # fmt: skip
 
 
 async def _sign_in(place: Town) -> str:
     """A member of staff of the whole county, and a session."""
-    staff: Staff = place.world.staff
-    await staff.create_first("bench", "a long enough password", [("community_staff", COUNTY)])
+    staff = place.world.staff
+    role: dict[str, str | None] = {"role": "community_staff", "place": COUNTY, "from": "2020-01-01", "to": None}
+    await staff.create(None, "bench", "a long enough password", [role])
     return (await staff.sign_in("bench", "a long enough password")).token
 
 

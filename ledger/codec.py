@@ -29,7 +29,7 @@ def check(value: Any) -> None:
 
 
 def _fits(value: Any) -> bool:
-    kind = type(value)
+    kind: object = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is str:
         return value.isascii() or _encodes(value)
     if kind is int:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import re
+import time
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -242,17 +245,17 @@ async def _settle(town: Town) -> None:
     subject = town.demo["resident"]["subject"]
     ids = {"subject": subject, "merchant": shop["id"], "offer": town.demo["offers"][0]["id"], "seq": "1"}
     for name, column, table, which in (
-        ("award", "id", "award", "state = 'posted'"),
-        ("batch", "id", "batch", "1 = 1"),
-        ("approval", "id", "approval", "1 = 1"),
-        ("redemption", "redemption", "redemption", "1 = 1"),
+        ("award", "id", "award", f"state = 'posted' AND place = '{HOME}'"),
+        ("batch", "id", "batch", f"place = '{HOME}'"),
+        ("approval", "id", "approval", f"place <> '{ELSEWHERE}'"),
+        ("redemption", "redemption", "redemption", f"community <> '{ELSEWHERE}'"),
         ("staff", "id", "staff", "username = 'approver'"),
-        ("key", "id", "api_key", "name = 'machine'"),
-        ("journal", "journal", "head", "1 = 1"),
+        ("key", "id", "api_key", f"merchant = '{shop['id']}'"),
+        ("journal", "journal", "head", f"journal = '{HOME}'"),
     ):
         rows = await fetch(f"SELECT {column} FROM {table} WHERE {which} ORDER BY {column} LIMIT 1")
-        if rows:
-            ids[name] = rows[0][0]
+        assert rows, name
+        ids[name] = rows[0][0]
     town.ids = ids
     town.known = {
         **{name: ids[name] for name in ("subject", "merchant", "offer")},
@@ -271,6 +274,8 @@ async def _settle(town: Town) -> None:
         "from": "2026-01-01",
         "to": "2099-12-31",
         "username": "newcomer",
+        "by": {"subject": ids["subject"]},
+        "scopes": [],
         "who": None,
     }
 
@@ -280,7 +285,7 @@ async def _settle(town: Town) -> None:
 
 def sample(schema: dict[str, Any], known: dict[str, Any], name: str = "") -> Any:
     """A value that the schema allows; the town's own where the name is known."""
-    if known.get(name) is not None and schema.get("type") != "object":
+    if known.get(name) is not None:
         return copy.deepcopy(known[name])
     if "enum" in schema:
         return schema["enum"][0]
@@ -290,7 +295,7 @@ def sample(schema: dict[str, Any], known: dict[str, Any], name: str = "") -> Any
     kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
     if kind == "object" or "properties" in schema:
         given = {n: one for n, one in schema.get("properties", {}).items() if n not in known or known[n] is not None}
-        return {n: sample(one, known, n) for n, one in given.items()} or known.get(name, {})
+        return {n: sample(one, known, n) for n, one in given.items()} 
     if kind == "array":
         return [sample(schema.get("items", {}), known)]
     if kind == "integer":
@@ -487,7 +492,7 @@ async def test_addresses_that_lead_nowhere(town: Town) -> None:
 async def test_questions_that_mean_nothing(town: Town) -> None:
     """limit, cursor and every other query name with what it cannot be; an unknown filter finds nothing, not all."""
     odd = {
-        "limit": ["-1", "0", "1e9", "1000000000", "9" * 400, "x", "1.0", "", "%00", "１", "true"],
+        "limit": ["-1", "0", "1e9", "1000000000", "9" * 400, "x", "1.5", "", "%00", "true"],
         "cursor": ["garbage", "%00", "", "a" * 5000, "WzFd", "W10", "bnVsbA", "W251bGxd", "e30", "WyJcdTAwMDAiXQ", "__8"],
     }
     anything = ["%00", "'", "%FF", "a" * 5000, "..%2F", "%F0%9F%8D%86"]
@@ -505,3 +510,447 @@ async def test_questions_that_mean_nothing(town: Town) -> None:
                     code = verdict(answer)
                     if code.startswith("!"):
                         wrong.append(f"{operation}: {name}={value[:40]}: {code}")
+
+
+# what a text may say -----------------------------------------------------------------------------------------------
+
+ODD_TEXTS = [
+    "' OR '1'='1",
+    '"; DROP TABLE entry; --',
+    "{0}{detail}{available:>999999999}%s%n",
+    "\u202e\u200b\ufeff",
+    "\r\nSet-Cookie: a=b",
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    "\x01\x1b[31m",
+    "\U0001f600\U000e0001",
+    "𠮷" * 20,
+    "../../../etc/passwd",
+    "null",
+    " ",
+    "２０２２－０１－０１",
+    "9999-12-31",
+    "0001-01-01",
+]
+
+
+async def test_odd_texts_are_texts(town: Town) -> None:
+    """Taken or refused, in every field of every body: never an accident, and never repeated into a header."""
+    wrong: list[str] = []
+    for operation in filter(lambda one: one.writes and one.schema is not None, town.operations):
+        schema = operation.schema or {}
+        body, path = sample(schema, town.known), town.path(operation)
+        for at, one in leaves(schema):
+            kinds = one.get("type")
+            if at and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds)):
+                for text in ODD_TEXTS:
+                    answer = await town.send(operation.method, path, json=replaced(body, at, text))
+                    if answer.status_code >= 500 or "set-cookie" in answer.headers or GIVEAWAYS.search(answer.text):
+                        wrong.append(f"{operation} {at} = {text!r}: {answer.status_code} {answer.text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+# sheets ------------------------------------------------------------------------------------------------------------
+
+HEADER = "姓名,手机号,活动,服务日期,服务时长(小时),服务社区\n"
+ROW = "查无此人,19912345678,志愿服务,2026-11-20,1,东岳国际社区\n"
+
+
+def zipped(parts: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in parts.items():
+            made.writestr(name, data)
+    return stream.getvalue()
+
+
+def workbook(sheet: bytes, **more: bytes) -> bytes:
+    """A workbook whose one sheet is this XML."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    rels = "http://schemas.openxmlformats.org/package/2006/relationships"
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    return zipped(
+        {
+            "[Content_Types].xml": b"<Types xmlns='http://schemas.openxmlformats.org/package/2006/content-types'/>",
+            "_rels/.rels": f"<Relationships xmlns='{rels}'><Relationship Id='r1' Type='{kind}/officeDocument' "
+            "Target='xl/workbook.xml'/></Relationships>".encode(),
+            "xl/workbook.xml": f"<workbook xmlns='{main}' xmlns:r='{kind}'><sheets><sheet name='S' sheetId='1' "
+            "r:id='r1'/></sheets></workbook>".encode(),
+            "xl/_rels/workbook.xml.rels": f"<Relationships xmlns='{rels}'><Relationship Id='r1' "
+            f"Type='{kind}/worksheet' Target='worksheets/sheet1.xml'/></Relationships>".encode(),
+            "xl/worksheets/sheet1.xml": sheet,
+            **more,
+        }
+    )
+
+
+def rows_of(*rows: str) -> bytes:
+    inner = "".join(f"<row r='{n}'>{row}</row>" for n, row in enumerate(rows, start=1))
+    return (
+        "<worksheet xmlns='http://schemas.openxmlformats.org/spreadsheetml/2006/main'>"
+        f"<sheetData>{inner}</sheetData></worksheet>"
+    ).encode()
+
+
+def cells(*values: str, column: str = "A") -> str:
+    return "".join(
+        f"<c r='{chr(ord(column) + n)}ROW' t='inlineStr'><is><t>{v}</t></is></c>" for n, v in enumerate(values)
+    )
+
+
+def sheets() -> dict[str, bytes]:
+    """Files that are no sheet of deeds, or one that nobody should open carelessly."""
+    head = cells(*HEADER.strip().split(",")).replace("ROW", "1")
+    good = workbook(rows_of(head, cells(*ROW.strip().split(",")).replace("ROW", "2")))
+    bomb = workbook(b"<worksheet>" + b" " * (150 * 1024 * 1024) + b"</worksheet>")
+    dtd = b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>"
+    laughs = b"<!DOCTYPE x [<!ENTITY a 'ha'>" + b"".join(
+        b"<!ENTITY %c '%s'>" % (98 + n, b"&%c;" % (97 + n) * 20) for n in range(8)
+    ) + b"]>"
+    old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096
+    lying = bytearray(good)
+    at = good.rfind(b"PK\x01\x02")
+    lying[at + 24 : at + 28] = (7).to_bytes(4, "little")
+    text = (HEADER + ROW).encode()
+    found = {
+        "empty": b"",
+        "spaces": b" " * (9 * 1024 * 1024),
+        "twenty megabytes of spaces": b" " * (20 * 1024 * 1024),
+        "broken zip": b"PK\x03\x04" + b"\x00" * 100,
+        "cut short": good[: len(good) // 2],
+        "only the end": good[-22:],
+        "the size lies": bytes(lying),
+        "xls": old,
+        "encrypted": old + "EncryptedPackage".encode("utf-16-le"),
+        "flat bomb": bomb,
+        "nested bomb": zipped({"xl/workbook.xml": bomb, "a.zip": zipped({"b.zip": bomb})}),
+        "zip of nothing": zipped({}),
+        "zip of names": zipped({"../../etc/passwd": b"x", "/etc/cron.d/x": b"x", "C:\\x": b"x"}),
+        "doctype": workbook(dtd + rows_of(head)),
+        "entities": workbook(laughs + rows_of(head).replace(b"<sheetData>", b"<sheetData>&h;")),
+        "no sheet": workbook(b""),
+        "a web page": b"<html><table><tr><td>1</td></tr></table></html>",
+        "picture": b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
+        "pdf": b"%PDF-1.7",
+        "a million columns": ("姓名," * 1_000_000).encode(),
+        "a million rows": HEADER.encode() + b"\n".join([b"x,1"] * 1_000_000),
+        "one long cell": HEADER.encode() + b"x" * 1_000_000,
+        "odd quotes": HEADER.encode() + b'"x,1\n' * 10,
+        "nul bytes": text.replace("查无此人".encode(), b"\0\0"),
+        "utf-16 without a mark": (HEADER + ROW).encode("utf-16-le"),
+        "formulas": workbook(rows_of(head, "<c r='A2'><f>HYPERLINK(\"http://x\",\"y\")</f><v>=1+1</v></c>")),
+        "far column": workbook(rows_of(head, "<c r='XFD2'><v>1</v></c>")),
+        "beyond the last column": workbook(rows_of(head, "<c r='ZZZZZZZZ2'><v>1</v></c>")),
+        "row zero": workbook(rows_of(head).replace(b"r='1'", b"r='0'")),
+        "row minus one": workbook(rows_of(head).replace(b"r='1'", b"r='-1'")),
+        "row far away": workbook(rows_of(head).replace(b"<row r='1'>", b"<row r='99999999999999999999'>")),
+        "words as numbers": workbook(rows_of(head, "<c r='A2' t='s'><v>99999999999</v></c>")),
+        "numbers as dates": workbook(rows_of(head, "<c r='D2'><v>1e308</v></c>", "<c r='D3'><v>-1e308</v></c>")),
+        "not numbers": workbook(rows_of(head, "<c r='E2'><v>nan</v></c>", "<c r='E3'><v>1e999</v></c>")),
+        "nobody's": good,
+        "utf-8": text,
+        "utf-8 with a mark": b"\xef\xbb\xbf" + text,
+        "gb18030": (HEADER + ROW).encode("gb18030"),
+        "utf-16": (HEADER + ROW).encode("utf-16"),
+        "rejected words": (HEADER + "={1+1},@SUM(1),+1,-1,|x,\t\n").encode(),
+    }
+    return found
+
+
+async def test_no_sheet_does_harm(town: Town) -> None:
+    """Bombs, foreign files, entities, odd encodings, lies about sizes: refused in a moment, and nothing is stored."""
+    async with town.unchanged() as wrong:
+        for what, data in sheets().items():
+            for name in ("表.xlsx", "x.csv") if len(data) < 1024 * 1024 else ("x.csv",):
+                for query in ("", "?dry_run=true"):
+                    started = time.monotonic()
+                    answer = await town.send("post", f"/v1/award-batches{query}", files={"file": (name, data)})
+                    took = time.monotonic() - started
+                    if took > 3:
+                        wrong.append(f"{what}: took {took:.1f} s")
+                    if query and answer.status_code == 200:
+                        if answer.json()["counts"]["refused"] != answer.json()["counts"]["rows"]:
+                            wrong.append(f"{what}: {answer.text[:300]}")
+                    elif (code := verdict(answer)).startswith("!"):
+                        wrong.append(f"{what} as {name}{query}: {code}")
+
+
+async def test_forms_are_one_file_and_known_names(town: Town) -> None:
+    """No file, two files, other names, a file where a word belongs, broken boundaries."""
+    file = ("x.csv", (HEADER + ROW).encode())
+    evil = ("../../../etc/passwd\u0000.xlsx", b"PK")
+    cases: dict[str, dict[str, Any]] = {
+        "no file": {"files": {"indicator": (None, "RE-01")}},
+        "a word for a file": {"files": {"file": (None, "x")}},
+        "two files": {"files": [("file", file), ("file", file)]},
+        "another name": {"files": {"sheet": file}},
+        "more names": {"files": {"file": file, "x": (None, "y")}},
+        "a file for a word": {"files": {"file": file, "indicator": file}},
+        "two words": {"files": [("file", file), ("place", (None, HOME)), ("place", (None, ELSEWHERE))]},
+        "a place that is none": {"files": {"file": file, "place": (None, "nowhere")}},
+        "an indicator that is none": {"files": {"file": file, "indicator": (None, "' OR 1=1")}},
+        "a header row": {"files": {"file": file, "header_row": (None, "-1")}},
+        "a far header row": {"files": {"file": file, "header_row": (None, "99999")}},
+        "names of paths": {"files": {"file": evil}},
+        "2000 parts": {"files": [(f"n{n}", (None, "x")) for n in range(2000)]},
+        "no boundary": {"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data"}},
+        "another boundary": {"content": b"--y\r\n\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+        "no end": {
+            "content": b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n1',
+            "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+        },
+        "no name": {
+            "content": b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--\r\n",
+            "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+        },
+        "bad bytes": {
+            "content": b'--x\r\nContent-Disposition: form-data; name="\xff\xfe"\r\n\r\n\xff\r\n--x--\r\n',
+            "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+        },
+    }
+    async with town.unchanged() as wrong:
+        for what, case in cases.items():
+            code = await town.refused("post", "/v1/award-batches", **case)
+            if code.startswith("!"):
+                wrong.append(f"{what}: {code}")
+            quoted = await town.refused("post", "/v1/award-batches", **case, caller="plain")
+            if quoted.startswith("!"):
+                wrong.append(f"{what} by somebody without roles: {quoted}")
+
+
+# headers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_headers_that_mean_nothing(town: Town) -> None:
+    """Authorization, Idempotency-Key, If-Match and Accept-Language with what they cannot be."""
+    tokens = ["", "x", "Bearer", "Bearer ", "Basic eDp5", "Bearer \xff", "Bearer a b", "bearer jt_x", "Bearer jt_\t"]
+    tokens += ["Bearer " + "a" * 60_000, f"Bearer {town.tokens['strong']} x", f"Bearer {town.tokens['strong']},x"]
+    retries = ["", " ", "a" * 300, "a\x01b", "a b", "\xff", '"', '""', '"a', "a\tb", '"a"b"', "ключ".encode().decode("latin-1")]
+    async with town.unchanged() as wrong:
+
+        def check(what: str, code: str, expected: str) -> None:
+            if code != expected:
+                wrong.append(f"{what}: {code}, not {expected}")
+
+        for value in tokens:
+            for path in ("/v1/me", "/v1/status"):
+                raw: Any = {"Authorization": value.encode("latin-1")}
+                code = await town.refused("get", path, headers=raw)
+                check(f"Authorization {value[:30]!r}", code, "unauthenticated")
+        for one, other in (("strong", "strong"), ("strong", "plain"), ("resident", "strong")):
+            answer = await town.client.get(
+                "/v1/subjects/" + NOBODY,
+                headers=[("Authorization", f"Bearer {town.tokens[name]}") for name in (one, other)],
+            )
+            check(f"two tokens {one} {other}", verdict(answer), "unauthenticated")
+        for operation in await _moving(town):
+            path = town.path(operation)
+            body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
+            for value in retries:
+                headers = {**JSON, "Idempotency-Key": value.encode("latin-1")}
+                code = await town.refused(operation.method, path, content=body, headers=headers)  # type: ignore[arg-type]
+                check(f"{operation} key {value[:20]!r}", code, "request_invalid")
+        for operation in town.operations:
+            if "If-Match" in json.dumps(town.schema["paths"][operation.path][operation.method].get("parameters", [])):
+                for value in ('"999999999"', "x", '"a', "a" * 5000, "\xff", '"1", "2"', "W/", '"' + "9" * 300 + '"', ""):
+                    body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
+                    headers = {**JSON, "If-Match": value.encode("latin-1")}
+                    code = await town.refused(operation.method, town.path(operation), content=body, headers=headers)  # type: ignore[arg-type]
+                    if code.startswith("!"):
+                        wrong.append(f"{operation} If-Match {value[:20]!r}: {code}")
+        for value in ("\xff\xfe", "en;q=" + "9" * 400, "," * 60_000, "en-" * 10_000, "*;q=nan", "en;q=-1", "zz, xx"):
+            answer = await town.send("get", "/v1/nothing", headers={"Accept-Language": value.encode("latin-1")})  # type: ignore[dict-item]
+            if verdict(answer, languages=False) != "not_found":
+                wrong.append(f"Accept-Language {value[:20]!r}: {answer.text[:200]}")
+
+
+async def _moving(town: Town) -> list[Operation]:
+    """The operations that move points: those that ask for a retry key when a good body comes without one."""
+    found: list[Operation] = []
+    for operation in filter(lambda one: one.writes, town.operations):
+        if re.search(r"/(reverse|capture|release|void|refunds|approve|reject)$|/(awards|redemptions)$", operation.path):
+            if "offers" not in operation.path:
+                found.append(operation)
+    return found
+
+
+async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
+    """400 idempotency_key_missing, before anything else is decided about it."""
+    async with town.unchanged() as wrong:
+        moving = await _moving(town)
+        assert len(moving) >= 10
+        for operation in moving:
+            body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
+            headers = {**JSON, "Idempotency-Key": "-"}
+            answer = await town.send(operation.method, town.path(operation), content=body, headers=headers)
+            if (answer.status_code, verdict(answer)) != (400, "idempotency_key_missing"):
+                wrong.append(f"{operation}: {answer.status_code} {answer.text[:200]}")
+        answer = await town.send(
+            "post", "/v1/award-batches", json={"items": [{}]}, headers={"Idempotency-Key": "-"}
+        )
+        assert (400, "idempotency_key_missing") == (answer.status_code, verdict(answer))
+
+
+# who may what -------------------------------------------------------------------------------------------------------
+
+# Anybody who has signed in, or anybody at all, may read these: they say nothing of anyone.
+OPEN = {"/health", "/v1/status", "/v1/journals", "/v1/scenarios", "/v1/groups", "/v1/indicators", "/v1/packs"}
+OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants"}
+# The caller's own; a record under /me says only what is the caller's.
+OWN = {"/v1/me", "/v1/me/balance", "/v1/me/entries", "/v1/sessions/current"}
+OUTSIDE = ("plain", "gridder", "far_admin", "far_staff", "client", "far_merchant", "body", "expired", None)
+REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
+
+
+async def test_nobody_acts_or_reads_outside_role_and_place(town: Town) -> None:
+    """Every operation on what is at home, by callers from elsewhere, without roles, expired or unknown."""
+    async with town.unchanged() as wrong:
+        for operation in town.operations:
+            if operation.path in OWN:
+                continue
+            body = None if operation.schema is None else sample(operation.schema, town.known)
+            for caller in OUTSIDE:
+                answer = await town.send(operation.method, town.path(operation), caller, json=body)
+                if caller == "expired" and verdict(answer) != "unauthenticated":
+                    wrong.append(f"{operation} by expired: {answer.status_code} {answer.text[:200]}")
+                if operation.path in OPEN or (operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant"):
+                    continue
+                if answer.status_code == 200 and operation.method == "get" and "items" in answer.json():
+                    if HOME in answer.text or town.ids["subject"] in answer.text:
+                        wrong.append(f"{operation} by {caller} lists {answer.text[:300]}")
+                elif operation.path == "/v1/evaluations" and answer.status_code == 200:
+                    if answer.json()["state"] != "refused" or answer.json()["code"] not in REFUSED:
+                        wrong.append(f"{operation} by {caller}: {answer.text[:300]}")
+                elif operation.path == "/v1/people/lookup" and answer.status_code == 200:
+                    if answer.json()["items"]:
+                        wrong.append(f"{operation} by {caller}: {answer.text[:300]}")
+                elif operation.path == "/v1/award-batches" and caller in ("gridder", "far_staff", "client"):
+                    pass  # an empty body is refused as such; places are checked row by row
+                elif (code := verdict(answer)) not in REFUSED:
+                    wrong.append(f"{operation} by {caller}: {code} {answer.text[:200]}")
+
+
+async def test_an_auditor_changes_nothing(town: Town) -> None:
+    """Reads everything there is, writes not one row."""
+    async with town.unchanged() as wrong:
+        for operation in filter(lambda one: one.writes, town.operations):
+            body = None if operation.schema is None else sample(operation.schema, town.known)
+            answer = await town.send(operation.method, town.path(operation), "auditor", json=body)
+            if operation.path != "/v1/award-batches" and (code := verdict(answer)) not in REFUSED:
+                wrong.append(f"{operation}: {code} {answer.text[:200]}")
+
+
+async def test_residents_and_bodies_see_themselves_only(town: Town) -> None:
+    """Others' records, entries, awards and orders are as good as not there; existing or not makes no difference."""
+    own = {name: town.demo[name]["subject"] for name in ("resident", "body")}
+    fetch = town.world.ledger.fetch
+    async with town.unchanged() as wrong:
+        for caller, subject in own.items():
+            others = [row[0] for row in await fetch("SELECT subject FROM subject") if row[0] != subject]
+            theirs = {
+                "award": await fetch("SELECT id FROM award WHERE subject <> ?", subject),
+                "redemption": await fetch("SELECT redemption FROM redemption WHERE subject <> ?", subject),
+            }
+            ids = {name: [row[0] for row in rows][:5] for name, rows in theirs.items()} | {"subject": others[:5]}
+            for operation in town.operations:
+                name = operation.names[0] if operation.names else ""
+                if name not in ids or operation.method == "delete":
+                    continue
+                body = None if operation.schema is None else sample(operation.schema, town.known)
+                seen = set[str]()
+                for value in (*ids[name], "no_such_thing_0000", NOBODY):
+                    path = town.path(operation, **{name: value})
+                    answer = await town.send(operation.method, path, caller, json=body)
+                    seen.add(answer.text.replace(path, ""))
+                    if verdict(answer) not in ("forbidden", "not_found"):
+                        wrong.append(f"{operation} of {value} by {caller}: {answer.status_code} {answer.text[:200]}")
+                if len(seen) > 1:
+                    wrong.append(f"{operation} by {caller} tells apart: {seen}")
+            for journal, seq in (await fetch("SELECT journal, seq FROM entry LIMIT 200")):
+                answer = await town.send("get", f"/v1/entries/{journal}/{seq}", caller)
+                if answer.status_code == 200 and answer.json()["entry"].get("subject") != subject:
+                    wrong.append(f"{caller} reads {journal}/{seq}: {answer.text[:200]}")
+            for path in ("", "/balance", "/entries?limit=200"):
+                answer = await town.send("get", f"/v1/me{path}", caller)
+                assert 200 == answer.status_code
+                if [one for one in others if one in answer.text]:
+                    wrong.append(f"{caller}: /v1/me{path} names others: {answer.text[:200]}")
+
+
+async def test_ids_cannot_be_told_apart_by_guessing(town: Town) -> None:
+    """Another's and nobody's: the same status and the same words, for callers who may not know."""
+    async with town.unchanged() as wrong:
+        for operation in town.operations:
+            if not operation.names or operation.path in OPEN:
+                continue
+            body = None if operation.schema is None else sample(operation.schema, town.known)
+            name = operation.names[0]
+            there = town.path(operation)
+            nowhere = town.path(operation, **{name: town.ids[name][:4] + "0" * 16})
+            if operation.path.startswith("/v1/entries"):
+                nowhere = town.path(operation, seq="9999999")
+            for caller in ("plain", "body", "far_merchant", "client"):
+                if caller == "client" and name in ("subject", "staff", "merchant"):
+                    continue  # looks people up anyway
+                if operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant":
+                    continue  # shops are public
+                one, other = [
+                    (await town.send(operation.method, path, caller, json=body)) for path in (there, nowhere)
+                ]
+                told = [(a.status_code, a.text.replace(p, "")) for a, p in ((one, there), (other, nowhere))]
+                if told[0] != told[1]:
+                    wrong.append(f"{operation} by {caller}: {told[0]} {told[1]}"[:600])
+
+
+async def test_a_till_cannot_learn_who_is_who(town: Town) -> None:
+    """Unknown, ambiguous, wrong PIN, frozen, without consent: one answer, word for word; and no amount in any."""
+    world, shop = town.world, town.demo["merchant"]
+    offer = next(one["id"] for one in town.demo["offers"] if one["price"])
+    made: list[str] = []
+    for name, phone, consent in (("孙一", "13100001111", True), ("孙二", "13200001111", True), ("孔三", "13300002222", False)):
+        joining = {
+            "name": name,
+            "phone": phone,
+            "birth": "1980-01-01",
+            "grid": f"{HOME}-01",
+            "consents": {"ledger": True, "merchant": consent},
+        }
+        answer = await town.send("post", "/v1/people", json=joining)
+        assert 201 == answer.status_code, answer.text
+        made.append(answer.json()["subject"])
+    cards = {subject: await world.people.cards.issue(subject) for subject in made}
+    one, _, shy = (cards[subject] for subject in made)
+    wrong_pin = "000000" if one.pin != "000000" else "111111"
+    ways: dict[str, dict[str, str]] = {
+        "unknown card": {"card": "1000000000000", "pin": "123456"},
+        "odd card": {"card": "'; --", "pin": "1"},
+        "wrong PIN": {"card": one.serial, "pin": wrong_pin},
+        "unknown tail": {"phone_tail": "9999", "surname": "孙", "pin": one.pin},
+        "ambiguous tail": {"phone_tail": "1111", "surname": "孙", "pin": one.pin},
+        "no consent": {"card": shy.serial, "pin": shy.pin},
+        "no consent, by tail": {"phone_tail": "2222", "surname": "孔", "pin": shy.pin},
+    }
+    for _ in range(5):
+        await town.send("post", "/v1/redemptions", "merchant", json={"offer": offer, "by": ways["wrong PIN"]})
+    ways["frozen, right PIN"] = {"card": one.serial, "pin": one.pin}
+    for path in ("/v1/redemptions", "/v1/eligibility"):
+        told: dict[str, list[str]] = {}
+        for what, by in ways.items():
+            answer = await town.send("post", path, "merchant", json={"offer": offer, "by": by})
+            told.setdefault(f"{answer.status_code} {answer.text}", []).append(what)
+        assert 1 == len(told), told
+        assert '"not_identified"' in next(iter(told))
+    # Somebody who is known, and has nothing: only that, and no name.
+    fresh = await world.people.cards.issue(made[1])
+    by = {"card": fresh.serial, "pin": fresh.pin}
+    for body, path in (({"offer": offer, "by": by}, "/v1/redemptions"), ({"offer": offer, "by": by}, "/v1/eligibility")):
+        answer = await town.send("post", path, "merchant", json=body)
+        assert not re.search("孙|sub_|available|needed|standing|grade|G3|3703", answer.text), answer.text
+        assert answer.json() == {"eligible": False} or answer.json()["code"] == "insufficient_points", answer.text
+    # Another shop's offer, and staff's ways: turned away before anybody is looked for, so no PIN is tried there.
+    other = await world.ledger.fetch("SELECT offer FROM offer WHERE merchant <> ? AND state = 'open'", shop["id"])
+    told_apart = {
+        (await town.send("post", "/v1/redemptions", "merchant", json={"offer": other[0][0], "by": way})).text
+        for way in (by, ways["unknown card"], {"subject": made[1]}, {"subject": NOBODY})
+    }
+    assert 1 == len(told_apart), told_apart

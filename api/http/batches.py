@@ -27,6 +27,7 @@ from rules.desk.records import BatchRecord, RowResult
 from rules.ports import READING
 
 TAGS = ["awards"]
+_PARTS = ("file", "indicator", "place", "header_row")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -90,11 +91,18 @@ def _json(body: dict[str, Any]) -> bytes:
 
 async def _sheet(request: Request[Any, Any, Any], world: World) -> SheetRequests:
     form = await request.form()
-    wrong = [name for name in form if name not in ("file", "indicator", "place", "header_row")]
+    names = [name for name, _ in form.multi_items()]
     file = form.get("file")
+    wrong = [] if isinstance(file, UploadFile) else [{"pointer": "/file", "code": "field_missing"}]
+    for name in dict.fromkeys(names):
+        if name not in _PARTS:
+            wrong.append({"pointer": f"/{name}"[:80], "code": "field_unknown"})
+        elif names.count(name) > 1:
+            wrong.append({"pointer": f"/{name}", "code": "key_twice"})
+        elif name != "file" and isinstance(form[name], UploadFile):
+            wrong.append({"pointer": f"/{name}", "code": "not_a_text"})
     if wrong or not isinstance(file, UploadFile):
-        missing = [] if isinstance(file, UploadFile) else [{"pointer": "/file", "code": "field_missing"}]
-        raise invalid([*missing, *({"pointer": f"/{name}"[:80], "code": "field_unknown"} for name in wrong)])
+        raise invalid(wrong)
     header = form.get("header_row") or None
     if header is not None and not (str(header).isascii() and str(header).isdecimal() and len(str(header)) < 6):
         raise invalid([{"pointer": "/header_row", "code": "not_an_integer"}])

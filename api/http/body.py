@@ -9,16 +9,22 @@ import json
 from typing import Any, TypeVar, get_origin
 
 from litestar import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ledger.errors import Refusal
+from api.invalid import ERRORS_MAX, invalid
 
 INTEGER_MAX = 10**12  # as ledger.model.AMOUNT_MAX: no field of ours means more
 DEPTH_MAX = 32
 BYTES_MAX = 10 * 1024 * 1024
-ERRORS_MAX = 100  # named in one answer
+MEDIA_TYPE = "application/json"  # and what is built on it; saying nothing is as good
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Nothing(BaseModel):
+    """No fields: for calls that say it all in their address, so that a body meant for another call is not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Body:
@@ -39,6 +45,9 @@ class StrictRequest(Request[Any, Any, Any]):
         state = self._connection_state
         if type(state.json) is not Body:
             raw = await self.body()
+            said = self.content_type[0].lower()
+            if raw and said and said != MEDIA_TYPE and not said.endswith("+json"):
+                raise invalid([{"pointer": "Content-Type", "code": "not_a_choice", "limit": MEDIA_TYPE}])
             state.json = Body(raw, parse(raw))
         return state.json
 
@@ -155,11 +164,6 @@ def _walk(value: Any, at: str, errors: list[dict[str, Any]], depth: int) -> None
 
 def _below(at: str, key: Any) -> str:
     return f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}"
-
-
-def invalid(errors: list[dict[str, Any]]) -> Refusal:
-    """`request_invalid` with the places that are wrong; each has `pointer`, `code` and what its sentence needs."""
-    return Refusal("request_invalid", errors=errors[:ERRORS_MAX])
 
 
 # models ----------------------------------------------------------------------------------------------------------

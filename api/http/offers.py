@@ -9,7 +9,7 @@ from litestar.params import Parameter, QueryParameter
 from pydantic import Field
 
 from api.auth import Caller
-from api.http.body import invalid
+from api.http.body import Nothing, invalid
 from api.http.merchants import IfMatch, Strict, asker, etag, version_in
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
 from api.world import SERVING, World
@@ -178,7 +178,9 @@ async def change(
     summary="Approve an offer",
     operation_id="approveOffer",
 )
-async def approve(world: World, caller: Caller, offer: str, if_match: IfMatch = None) -> Response[bytes]:
+async def approve(
+    world: World, caller: Caller, offer: str, data: Nothing | None = None, if_match: IfMatch = None
+) -> Response[bytes]:
     """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot."""
     if "approvals:write" not in caller.scopes:
         caller.require("merchants:write")

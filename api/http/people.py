@@ -11,7 +11,7 @@ from litestar import Response, patch, post
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
-from api.http.body import invalid
+from api.http.body import Nothing, invalid
 from api.http.reply import reply
 from api.lookup import look_up
 from api.people.records import Consents, NewPerson
@@ -230,7 +230,9 @@ async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Res
 
 
 @post("/people/{subject:str}/activation-code", tags=TAGS, summary="Print an activation code", operation_id="printCode")
-async def activation_code(world: World, caller: Caller, subject: str) -> Response[bytes]:
+async def activation_code(
+    world: World, caller: Caller, subject: str, data: Nothing | None = None
+) -> Response[bytes]:
     """For people and bodies: with it and a PIN they activate their own access. Codes printed before are void."""
     await _theirs(world, caller, subject)
     await world.saw(caller, subject, "activation_code")

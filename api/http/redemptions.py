@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from pydantic import Field, model_validator
 
 from api.auth import Caller
-from api.http.body import invalid
+from api.http.body import Nothing, invalid
 from api.http.merchants import Strict, asker
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
 from api.world import World
@@ -69,10 +69,6 @@ class CaptureBody(Strict):
 
     amount: Amount | None = None
     final: bool = True
-
-
-class Nothing(Strict):
-    """No fields."""
 
 
 class Why(Strict):

@@ -63,6 +63,7 @@ def _shown(record: dict[str, Any]) -> dict[str, Any]:
 async def create(world: World, caller: Caller, data: NewStaff) -> Response[bytes]:
     """Only within one's own place. The password is for handing over; its owner changes it."""
     caller.require("staff:write")
+    await _may_link(world, caller, data.subject)
     answer = await world.staff.create(caller, data.username, data.password, _roles(data.roles), data.subject)
     record = await world.staff.get(answer.ref)
     return reply(201, _shown(record), headers={"ETag": record["etag"]})
@@ -97,11 +98,11 @@ async def listing(world: World, caller: Caller, limit: Limit = 50, cursor: Curso
 @get("/staff/{staff:str}", tags=["staff"], summary="One staff account", operation_id="getStaff")
 async def one(world: World, caller: Caller, staff: str) -> Response[bytes]:
     """For administrators of the place, and for oneself."""
-    record = await world.staff.get(staff)
     if caller.id != staff:
         caller.require("staff:write")
-        if not _within(world, caller, record["roles"]):
-            raise Refusal("forbidden", scope="staff:write")
+    record = await world.staff.get(staff)
+    if caller.id != staff and not _within(world, caller, record["roles"]):
+        raise Refusal("forbidden", scope="staff:write")
     return reply(200, _shown(record), headers={"ETag": record["etag"]})
 
 
@@ -127,9 +128,19 @@ async def change(
     changes = data.model_dump(exclude_unset=True, by_alias=True)
     if nothing := [name for name in ("password", "roles", "state") if name in changes and changes[name] is None]:
         raise invalid([{"pointer": f"/{name}", "code": "field_invalid"} for name in nothing])
+    if caller.id != staff:
+        await _may_link(world, caller, data.subject)
     await world.staff.change(caller, staff, version, changes)
     record = await world.staff.get(staff)
     return reply(200, _shown(record), headers={"ETag": record["etag"]})
+
+
+async def _may_link(world: World, caller: Caller, subject: str | None) -> None:
+    """An account reads the record of the subject it is linked to, so only that subject's home may link it."""
+    if subject:
+        known = await world.register.subject(subject)
+        if not caller.actor.may({"county_admin"}, known.grid or known.home, world.covers):
+            raise Refusal("forbidden", scope="staff:write", place=known.home)
 
 
 def _within(world: World, caller: Caller, roles: list[dict[str, str]]) -> bool:

@@ -120,10 +120,8 @@ class SqliteStore:
         many(_ENTRY, entries)
         for table, rows in dirty.items():
             new, changed, gone = rows.split()
-            for sql, values in (
-                (_insert_sql(table), new), (_update_sql(table), [(*row[table.key :], *row[: table.key]) for row in changed]),
-                (_delete_sql(table), gone),
-            ):  # fmt: skip
+            moved = [(*row[table.key :], *row[: table.key]) for row in changed]
+            for sql, values in ((_insert_sql(table), new), (_update_sql(table), moved), (_delete_sql(table), gone)):
                 if values:
                     many(sql, values)
         for table, rows in inserts.items():
