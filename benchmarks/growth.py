@@ -42,8 +42,8 @@ _POSTGRES = {
     "'sub_' || md5(random()::text), n, "
     "decode(repeat(md5(random()::text), 78), 'hex')",
     "award": "SELECT 'awd_' || lpad(to_hex(n), 14, '0') || left(md5(random()::text), 12), NULL, NULL, 'posted', "
-    "'posted', NULL, 'sub_x', 'fill', n, sha256(n::text::bytea), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, 100, "
-    "'stf_bench', NULL, n, NULL, NULL, decode(repeat(md5(random()::text), 118), 'hex')",
+    "'posted', NULL, 'sub_x', 'fill', n, sha256(n::text::bytea), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, "
+    "100, 'stf_bench', NULL, n, NULL, NULL, decode(repeat(md5(random()::text), 118), 'hex')",
     "cause": "SELECT decode(lpad(to_hex(5000 + n / 12500), 4, '0'), 'hex') || "
     "substr(sha256(random()::text::bytea), 1, 30), "
     "'fill', n, 0, 0",

@@ -11,17 +11,17 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ledger.clock import system_clock
-from ledger.model import Head, Sealed
+from ledger.model import Head
 from ledger.port import Answer, Command
 from ledger.sequencer import replay, request_row, wanted
 from ledger.store import PostgresStore, SqliteStore, Store
 from ledger.store.base import GENESIS_LEAF, Conflict, grouped
 from ledger.tables import REQUEST, Key, Row, Table
-from ledger.view import Dirty, Missing, Unlocked, View
+from ledger.view import Changes, Missing, Unlocked, View
 
 WORKERS = 16
 
@@ -55,7 +55,6 @@ async def transaction(store: Store, command: Command, key: bytes) -> Answer:
 
 
 async def _decide(store: Store, command: Command, heads: dict[str, Head], key: bytes) -> Answer:
-    sizes = {head.journal: head.size for head in heads.values()}
     groups: dict[Table, dict[Key, dict[Key, Row]]] = {}
     for table, prefixes in wanted([command], heads).items():
         groups[table] = await store.load(table, sorted(prefixes))
@@ -76,8 +75,9 @@ async def _decide(store: Store, command: Command, heads: dict[str, Head], key: b
             groups.setdefault(missing.table, {}).update(await store.load(missing.table, [missing.prefix]))
     if retry is not None:
         view.put(REQUEST, request_row(retry, view.now_us, answer.status, answer.ref, ""))
-    changed = [(head, sizes[head.journal]) for head in heads.values() if head.size != sizes[head.journal]]
-    await store.write(changed, view.entries, view.dirty, view.inserts)
+    changes = view.changes()
+    assert changes is not None
+    await store.write(changes)
     return answer
 
 
@@ -211,17 +211,11 @@ class PiccoloStore:
             rows += [tuple(row[name] for name in names) for row in found]
         return grouped(table, prefixes, rows)
 
-    async def write(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
+    async def write(self, changes: Changes) -> None:
         columns = ("journal", "seq", "leaf", "prev", "kind", "subject", "recorded_at", "body")
-        for entry in entries:
+        for entry in changes.entries:
             await self._insert("entry", columns, entry)
-        for table, rows in dirty.items():
+        for table, rows in changes.dirty.items():
             new, changed, gone = rows.split()
             key, rest = table.names[: table.key], table.names[table.key :]
             match = " AND ".join(f"{name} = {{}}" for name in key)
@@ -232,10 +226,10 @@ class PiccoloStore:
                 await self._raw(f"UPDATE {table.name} SET {change} WHERE {match}", *row[table.key :], *row[: table.key])
             for one in gone:
                 await self._raw(f"DELETE FROM {table.name} WHERE {match}", *one)
-        for table, added in inserts.items():
+        for table, added in changes.inserts.items():
             for row in added:
                 await self._insert(table.name, table.names, row)
-        for head, was in heads:
+        for head, was in changes.heads:
             await self._raw(
                 "UPDATE head SET size = {}, leaf = {}, recorded_at = {} WHERE journal = {} AND size = {}",
                 head.size,

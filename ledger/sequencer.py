@@ -23,7 +23,6 @@ import orjson
 
 from ledger.clock import Guard
 from ledger.errors import Refusal, Unavailable
-from ledger.model import Head
 from ledger.port import Answer, Command, Retry
 from ledger.store.base import Conflict, Store, StoreLost
 from ledger.tables import REQUEST, Key, Row, Table
@@ -180,7 +179,6 @@ class Sequencer:
     async def _transaction(self, commands: list[Command], journals: set[str]) -> list[Outcome]:
         now = self.guard.now()
         heads = await self.store.begin(journals)
-        sizes = {head.journal: head.size for head in heads.values()}
         for head in heads.values():
             self.guard.check(now, head.recorded_at)
             if self._places.get(head.journal) != head.place:
@@ -190,23 +188,21 @@ class Sequencer:
         await self._load(groups, wanted(commands, journals))
         view = View(now, heads, groups, self._key, **({"random": self._random} if self._random else {}))
         outcomes = [await self._decide(command, view, groups) for command in commands]
-        dirty = {table: rows for table, rows in view.dirty.items() if rows.rows}
-        inserts = {table: rows for table, rows in view.inserts.items() if rows}
-        changed = [(head, sizes[head.journal]) for head in heads.values() if head.size != sizes[head.journal]]
-        if not (dirty or inserts or changed):
+        changes = view.changes()
+        if changes is None:
             await self.store.rollback()
             return outcomes
-        await self.store.write(changed, view.entries, dirty, inserts)
+        await self.store.write(changes)
         try:
             await self.store.commit()
         except StoreLost as error:
-            if not error.committing or not await self._happened(heads.values(), sizes, view):
+            if not error.committing or not await self._happened(view):
                 raise
         for head in heads.values():
             self._places[head.journal] = head.place
         return outcomes
 
-    async def _happened(self, heads: Iterable[Head], sizes: dict[str, int], view: View) -> bool:
+    async def _happened(self, view: View) -> bool:
         """After a lost COMMIT: is the last entry we wrote in the chain? Without entries nobody can tell: no."""
         if not view.entries:
             return False

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ledger import codec
@@ -46,6 +46,15 @@ class Dirty:
             else:
                 gone.append(key)
         return new, changed, gone
+
+
+class Changes(NamedTuple):
+    """What one transaction writes. Each head comes with the size it had when it was locked."""
+
+    heads: list[tuple[Head, int]]
+    entries: Sequence[Sealed]
+    dirty: Mapping[Table, Dirty]
+    inserts: Mapping[Table, Sequence[Row]]
 
 
 # group, key, row before, changed rows of the table, whether this was the key's first change
@@ -104,6 +113,7 @@ class View:
     ) -> None:
         self.now_us = now_us
         self.heads = dict(heads)
+        self._sizes = {journal: head.size for journal, head in heads.items()}
         self.entries: list[Sealed] = []
         self.dirty: dict[Table, Dirty] = {}
         self.inserts: dict[Table, list[Row]] = {}
@@ -262,6 +272,14 @@ class View:
                 dirty.fresh.discard(key)
             else:
                 dirty.rows[key] = row
+
+    def changes(self) -> Changes | None:
+        """Everything that is to be written; None when nothing is."""
+        heads = [(head, self._sizes[journal]) for journal, head in self.heads.items()]
+        changed = [(head, was) for head, was in heads if head.size != was]
+        dirty = {table: rows for table, rows in self.dirty.items() if rows.rows}
+        inserts = {table: rows for table, rows in self.inserts.items() if rows}
+        return Changes(changed, self.entries, dirty, inserts) if changed or dirty or inserts else None
 
     def keep(self) -> None:
         """The command stands: what it changed can no longer be undone one by one."""

@@ -17,6 +17,7 @@ from ledger import model
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.migrate import SchemaError
 from ledger.store import Conflict, PostgresStore, SqliteStore, make_store
+from ledger.view import Changes
 from tests import ledgers
 from tests.ledgers import opened
 
@@ -196,7 +197,7 @@ async def test_a_head_that_has_moved_is_a_conflict(database_url: str) -> None:
         head = (await store.begin(["east"]))["east"]
         assert head.size == 3
         with pytest.raises(Conflict):
-            await store.write([(head, 2)], [], {}, {})
+            await store.write(Changes([(head, 2)], [], {}, {}))
         await store.rollback()
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ledger.model import Head, Sealed
+from ledger.model import Head
 from ledger.tables import Key, Row, Table
-from ledger.view import Dirty
+from ledger.view import Changes
 
 GENESIS_LEAF = bytes(32)  # stands in a head that has no entries; entry 0 replaces it by its own genesis hash
 
@@ -41,14 +41,8 @@ class Store(Protocol):
         """Rows by group prefix; every prefix asked for is in the answer. Rows of uncached tables stay locked."""
         ...
 
-    async def write(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
-        """Write everything, set-based. Each head comes with the size it had when it was locked (compare and swap)."""
+    async def write(self, changes: Changes) -> None:
+        """Write everything, set-based; heads by compare and swap."""
         ...
 
     async def commit(self) -> None: ...

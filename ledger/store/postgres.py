@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from ledger.migrate import migrate_postgres
-from ledger.model import Head, Sealed
+from ledger.model import Head
 from ledger.store.base import GENESIS_LEAF, Conflict, StoreLost, grouped
 from ledger.tables import ColumnType, Key, Row, Table
-from ledger.view import Dirty
+from ledger.view import Changes
 
 _asyncpg: Any = asyncpg  # it ships no types of its own
 _CAST: dict[ColumnType, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
@@ -121,39 +121,27 @@ class PostgresStore:
             raise Conflict(str(error)) from error
         return grouped(table, prefixes, map(tuple, rows))
 
-    async def write(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
+    async def write(self, changes: Changes) -> None:
         try:
-            await self._write_all(heads, entries, dirty, inserts)
+            await self._write_all(changes)
         except _LOST as error:
             raise StoreLost(error) from error
         except _REFUSED as error:
             raise Conflict(str(error)) from error
 
-    async def _write_all(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
+    async def _write_all(self, changes: Changes) -> None:
         fetch = self._writer.fetch
-        await self._insert("entry", _ENTRY_COLUMNS, entries)
-        for table, rows in dirty.items():
+        await self._insert("entry", _ENTRY_COLUMNS, changes.entries)
+        for table, rows in changes.dirty.items():
             new, changed, gone = rows.split()
             await self._insert(table.name, table.columns, new)
             if changed:
                 await fetch(_update_sql(table), *_columns(changed, len(table.columns)))
             if gone:
                 await fetch(_delete_sql(table), *_columns(gone, table.key))
-        for table, rows in inserts.items():
+        for table, rows in changes.inserts.items():
             await self._insert(table.name, table.columns, rows)
-        for head, was in heads:
+        for head, was in changes.heads:
             if was:
                 done = await self._writer.execute(
                     "UPDATE head SET size = $2, leaf = $3, recorded_at = $4, takeover = $5 "

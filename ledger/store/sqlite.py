@@ -5,15 +5,15 @@ thread costs more than the wait for the disk."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ledger.migrate import migrate_sqlite
-from ledger.model import Head, Sealed
+from ledger.model import Head
 from ledger.store.base import GENESIS_LEAF, Conflict, StoreLost, grouped, select
 from ledger.tables import Key, Row, Table
-from ledger.view import Dirty
+from ledger.view import Changes
 
 BUSY_MS = 10_000  # how long to wait for another process (the CLI beside the server) to finish its transaction
 _CHUNKS = (256, 64, 16, 4, 1)  # a few statement shapes, so that sqlite3's statement cache hits
@@ -97,36 +97,24 @@ class SqliteStore:
                 position += size
         return grouped(table, prefixes, rows)
 
-    async def write(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
+    async def write(self, changes: Changes) -> None:
         try:
-            self._write_all(heads, entries, dirty, inserts)
+            self._write_all(changes)
         except sqlite3.IntegrityError as error:
             raise Conflict(str(error)) from error
 
-    def _write_all(
-        self,
-        heads: Iterable[tuple[Head, int]],
-        entries: Sequence[Sealed],
-        dirty: Mapping[Table, Dirty],
-        inserts: Mapping[Table, Sequence[Row]],
-    ) -> None:
+    def _write_all(self, changes: Changes) -> None:
         many = self._write.executemany
-        many(_ENTRY, entries)
-        for table, rows in dirty.items():
+        many(_ENTRY, changes.entries)
+        for table, rows in changes.dirty.items():
             new, changed, gone = rows.split()
             moved = [(*row[table.key :], *row[: table.key]) for row in changed]
             for sql, values in ((_insert_sql(table), new), (_update_sql(table), moved), (_delete_sql(table), gone)):
                 if values:
                     many(sql, values)
-        for table, rows in inserts.items():
+        for table, rows in changes.inserts.items():
             many(_insert_sql(table), rows)
-        for head, was in heads:
+        for head, was in changes.heads:
             if was:
                 done = self._write.execute(
                     "UPDATE head SET size = ?, leaf = ?, recorded_at = ?, takeover = ? WHERE journal = ? AND size = ?",
