@@ -80,7 +80,7 @@ _HEADERS = [
     (b"x-frame-options", b"DENY"),
 ]
 _TAGS = {
-    "sessions": "签到登录 · Signing in: staff with a password, residents and bodies with a printed code",
+    "sessions": "登录 · Signing in: staff with a password, residents and bodies with a printed code",
     "me": "我的 · What residents and bodies see of themselves",
     "subjects": "对象 · Records, balances and entries",
     "entries": "分录 · Single entries and what they mean",

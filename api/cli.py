@@ -99,6 +99,7 @@ def _import(sheet: argparse.ArgumentParser) -> None:
     sheet.add_argument("--indicator", metavar="CODE", help="awards: for rows that name none")
     sheet.add_argument("--place", metavar="CODE", help="awards: for rows that name none")
     sheet.add_argument("--ask", action="store_true", help="awards: put it before a second person even if it is small")
+    sheet.add_argument("--replaces", metavar="BATCH", help="awards: a mended sheet, in place of a batch taken back")
     sheet.add_argument("--errors", type=Path, metavar="OUT.xlsx", help="awards: the refused rows as a sheet")
 
 
@@ -149,7 +150,7 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
     if args.command == "serve":
         from api.serving import serve
 
-        return serve(config, args.host, args.port, args.workers or config.workers)
+        return serve(config, args.host, args.port, args.workers or config.workers, as_json=args.json)
     if args.command == "demo":
         return _demo(args, config)
     if args.command == "packs":
@@ -187,9 +188,11 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
         case "import", _:
             return await _import_sheet(args, world, lang)
         case "approvals", _:
-            return await commands.approvals(world)
+            return await commands.approvals(world, lang)
         case ("approve" | "reject") as word, _:
-            return await commands.decide(world, args.id, args.user, approve=word == "approve", reason=args.reason)
+            return await commands.decide(
+                world, args.id, args.user, approve=word == "approve", reason=args.reason, lang=lang
+            )
         case "staff", _:
             return await commands.staff_add(world, args.username, args.role, args.place)
         case "jobs", _:
@@ -211,11 +214,12 @@ async def _import_sheet(args: argparse.Namespace, world: Any, lang: messages.Lan
             indicator=args.indicator,
             place=args.place,
             header_row=args.header_row,
+            replaces=args.replaces,
             errors=args.errors,
             lang=lang,
         )
-    if args.indicator or args.place or args.errors or args.ask:
-        raise commands.UsageError("--indicator, --place, --errors and --ask are for awards")
+    if args.indicator or args.place or args.errors or args.ask or args.replaces:
+        raise commands.UsageError("--indicator, --place, --errors, --ask and --replaces are for awards")
     return await commands.import_register(
         world,
         args.kind,

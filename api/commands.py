@@ -6,8 +6,9 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,24 @@ _UNWRITTEN = {
     "zh": {
         "preview": "这是预览，没有写入；加 --commit --as 用户名 写入。",
         "refused": "没有写入：先改好上面的行，或加 --skip-bad 跳过它们。",
+        "unconfirmed": "只有经手人认可的签到表不计兑换积分；要计，请加 --ask，由第二人审批。",
+        "errors": "退回的行在 {file}：照“怎么改”改好，直接导入这个文件。",
     },
     "en": {
         "preview": "A preview: nothing was written. Add --commit --as USER.",
         "refused": "Nothing was written: mend the rows above, or add --skip-bad to leave them out.",
+        "unconfirmed": "A list vouched for by its keeper alone earns no points; --ask puts it before a second person.",
+        "errors": "The refused rows are in {file}: mend them as “How to mend” says, and import that file.",
     },
 }
+_STATES = {
+    "zh": {
+        "rows": "共", "posted": "记分", "reduced": "部分记分", "zero": "记零分", "duplicate": "重复", "refused": "退回",
+        "ignored": "跳过", "new": "新增", "changed": "有变动",
+        "awaiting_approval": "等第二人审批", "approved": "已批准", "rejected": "已驳回",
+    },
+    "en": {"awaiting_approval": "awaiting approval"},
+}  # fmt: skip
 
 Progress = Callable[[int], None]
 
@@ -64,6 +77,22 @@ class Result:
     status: int = DONE
     lines: list[str] = field(default_factory=list[str])
     data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+# how it is said ----------------------------------------------------------------------------------------------------
+
+
+def _state(state: str, lang: messages.Lang) -> str:
+    return _STATES[lang].get(state, state)
+
+
+def _tally(counts: Mapping[str, int], lang: messages.Lang) -> str:
+    return "  ".join(f"{_state(name, lang)} {count}" for name, count in counts.items())
+
+
+def _sums(standing: int, points: int, lang: messages.Lang) -> str:
+    said = "信用分 {:,.2f}，兑换积分 {:,.2f}" if lang == "zh" else "standing {:,.2f}, points {:,.2f}"
+    return said.format(Decimal(standing) / 100, Decimal(points) / 100)
 
 
 # who ---------------------------------------------------------------------------------------------------------------
@@ -108,6 +137,9 @@ async def staff_add(world: World, username: str, role: str, place: str) -> Resul
 
 
 async def verify(world: World, journal: str | None, progress: Progress | None) -> Result:
+    # A name that is mistyped must not look like a journal in which nothing is wrong.
+    if journal is not None and journal not in {one["journal"] for one in await world.ledger.journals()}:
+        raise Refusal("not_found", what="journal", id=journal[:40])
     report = await audit(world.ledger, journal, progress)
     findings = [dict(zip(("journal", "seq", "what"), one, strict=True)) for one in report.findings]
     data = {"ok": report.ok, "lines": report.lines, "findings": findings}
@@ -235,7 +267,7 @@ async def import_register(
         work = {"places": imports.commit_places, "people": imports.commit_people, "bodies": imports.commit_bodies}
         done = await work[kind](world, plan, caller.id, skip=skip)
         data |= {"committed": True, "counts": done.counts}
-    lines.append("  ".join(f"{name} {count}" for name, count in data["counts"].items()))
+    lines.append(_tally(data["counts"], lang))
     if not commit or not data["committed"]:
         lines.append(_UNWRITTEN[lang]["refused" if commit else "preview"])
     refused = bool(problems) and not (data["committed"] and skip)
@@ -253,6 +285,7 @@ async def import_awards(
     indicator: str | None,
     place: str | None,
     header_row: int | None,
+    replaces: str | None,
     errors: Path | None,
     lang: messages.Lang,
 ) -> Result:
@@ -262,12 +295,21 @@ async def import_awards(
         raise UsageError("--commit needs --as USER")
     if caller is not None:
         caller.require("awards:write")
+    if errors is not None and (not errors.parent.is_dir() or errors.resolve() == path.resolve()):
+        raise UsageError(f"{errors}: --errors needs a file of its own in a folder that is there")
     sheet = await sheet_requests(
-        world, read_file(path), path.name, header_row=header_row, indicator=indicator, place=place
+        world,
+        read_file(path),
+        path.name,
+        header_row=header_row,
+        indicator=indicator,
+        place=place,
+        replaces=replaces,
     )
     actor = caller.actor if caller is not None else _operator(world)
     data: dict[str, Any] = {"committed": False, "id": None, "state": "preview"}
     rows: Sequence[RowResult]
+    why: Sequence[Mapping[str, Any]] = ()
     try:
         if commit:
             policy = "skip" if skip else "abort"
@@ -276,25 +318,36 @@ async def import_awards(
         else:
             record = await world.desk.preview(actor, sheet.rows, source="sheet", ask=ask)
         rows, counts = record.rows, dict(record.counts)
-        data |= {"standing": record.standing, "points": record.points}
+        why = [{**one, "detail": messages.sentence(f"why_{one['code']}", "detail", lang, one)} for one in record.why]
+        data |= {"standing": record.standing, "points": record.points, "why": why}
     except BatchRefused as refusal:
         rows, counts = refusal.rows, tally(refusal.rows)
         data["state"] = "refused"
     refused = [one for one in rows if one.state == "refused"]
     if errors is not None and refused:
-        errors.write_bytes(sheet.errors(rows, lang))
+        try:
+            errors.write_bytes(sheet.errors(rows, lang))
+        except OSError as error:
+            raise UsageError(f"{errors}: {error.strerror}") from error
     answered = [told(one, sheet.about(one) if one.state == "refused" else (), lang) for one in rows]
-    data |= {"counts": counts, "rows": answered}
+    data |= {"counts": {"rows": len(rows), **counts}, "rows": answered}
     lines = [
         _problem_line({"reason": one.get("detail", ""), "fix": "", **one}, lang)
         for one in answered
         if one["state"] == "refused"
     ]
-    lines.append("  ".join(f"{name} {count}" for name, count in counts.items()))
+    lines.append(_tally(data["counts"], lang))
+    if data["state"] != "refused":
+        lines.append(_sums(data["standing"], data["points"], lang))
+    lines += [f"{_state('awaiting_approval', lang)}: {one['detail']}" for one in why]
+    if not why and not data.get("points") and any(data["counts"][state] for state in ("posted", "reduced", "zero")):
+        lines.append(_UNWRITTEN[lang]["unconfirmed"])
+    if errors is not None and refused:
+        lines.append(_UNWRITTEN[lang]["errors"].format(file=errors))
     if not data["committed"]:
         lines.append(_UNWRITTEN[lang]["refused" if commit else "preview"])
     else:
-        lines.append(f"{data['id']}: {data['state']}")
+        lines.append(f"{data['id']}: {_state(data['state'], lang)}")
     return Result(FAILED if refused and not (data["committed"] and skip) else DONE, lines, data)
 
 
@@ -329,7 +382,11 @@ def _problem(problem: Any, lang: messages.Lang) -> dict[str, Any]:
 
 def _problem_line(problem: dict[str, Any], lang: messages.Lang) -> str:
     row = f"第{problem['row']}行" if lang == "zh" else f"row {problem['row']}"
-    return f"{row} [{problem['code']}] {problem['reason']} {problem['fix']}".rstrip()
+    column, value = problem.get("column", ""), problem.get("value", "")
+    where = ""
+    if column and (f"“{column}”" not in problem["reason"] or (value and value not in problem["reason"])):
+        where = f"{column}“{value}” " if value else f"{column} "
+    return f"{row} [{problem['code']}] {where}{problem['reason']} {problem['fix']}".rstrip()
 
 
 async def template(settings: Settings, kind: Kind, out: Path) -> Result:
@@ -356,7 +413,7 @@ async def template(settings: Settings, kind: Kind, out: Path) -> Result:
 # the four-eyes queue -----------------------------------------------------------------------------------------------
 
 
-async def approvals(world: World) -> Result:
+async def approvals(world: World, lang: messages.Lang) -> Result:
     roots = [place.code for place in world.register.children(None)]
     waiting = await lists.approvals(roots, "", limit=200)
     items = [
@@ -372,14 +429,16 @@ async def approvals(world: World) -> Result:
         for one in waiting
     ]
     lines = [
-        f"{one['id']}  {one['kind']}  {world.place_name(one['place'])}  {one['rows']} rows  "
-        f"{one['standing']} / {one['points']}"
+        f"{one['id']}  {one['kind']}  {world.place_name(one['place'])}  {_state('rows', lang)} {one['rows']}  "
+        f"{_sums(one['standing'], one['points'], lang)}"
         for one in items
     ]
-    return Result(lines=lines or ["nothing waits"], data={"items": items})
+    return Result(lines=lines or ["没有等待审批的事项" if lang == "zh" else "nothing waits"], data={"items": items})
 
 
-async def decide(world: World, id_: str, user: str, *, approve: bool, reason: str | None) -> Result:
+async def decide(
+    world: World, id_: str, user: str, *, approve: bool, reason: str | None, lang: messages.Lang
+) -> Result:
     caller = await acting(world, user)
     caller.require("approvals:write")
     if approve:
@@ -398,9 +457,12 @@ async def decide(world: World, id_: str, user: str, *, approve: bool, reason: st
         "counts": dict(decided.counts),
         "changed": [dict(row) for row in decided.changed],
     }
-    lines = [f"{id_}: {'approved' if approve else 'rejected'}, {decided.target} is {decided.state}"]
-    lines += ["  ".join(f"{name} {count}" for name, count in decided.counts.items())] if decided.counts else []
-    lines += [f"changed since it was proposed: {len(decided.changed)} rows"] if decided.changed else []
+    lines = [f"{id_} ({decided.target}): {_state('approved' if approve else 'rejected', lang)}"]
+    lines += [_tally(decided.counts, lang)] if decided.counts else []
+    lines += [_sums(decided.standing, decided.points, lang)] if approve else []
+    if decided.changed:
+        said = "和提交时相比有变化的行：{}" if lang == "zh" else "rows that changed since it was proposed: {}"
+        lines.append(said.format(len(decided.changed)))
     return Result(lines=lines, data=data)
 
 

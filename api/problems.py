@@ -82,6 +82,8 @@ _MEMBERS = ("rows", "counts", "retry_after", "journal", "seq")
 # What a till may not learn, whatever a refusal knows.
 _HIDDEN_FROM_TILLS = ("available", "needed", "journal", "seq", "reason_code")
 
+_HUNG_UP = "client disconnected prematurely"  # Litestar's words for half a body
+
 
 def status_of(refusal: Refusal) -> int:
     if isinstance(refusal, Unavailable):
@@ -155,6 +157,8 @@ def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response
         return answer(request, Refusal("request_invalid", errors=[too_large]), status=413)
     if isinstance(error, ValidationException):
         return answer(request, Refusal("request_invalid", errors=_parameters(error)))
+    if error.detail == _HUNG_UP:  # nobody hears the answer, and nothing is wrong here
+        return answer(request, Refusal("request_invalid", errors=[{"pointer": "", "code": "not_json", "at": 0}]))
     if status >= 500:
         return accident(request, error)
     return answer(request, Refusal("request_invalid", errors=[{"pointer": "", "code": "field_invalid"}]), status=400)

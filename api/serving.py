@@ -7,6 +7,7 @@ import asyncio
 import json
 import signal
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
@@ -19,7 +20,7 @@ from api.world import World
 GRACE_S = 20  # how long running requests may take to finish when the server is told to stop
 
 
-def serve(settings: Settings, host: str, port: int, workers: int) -> int:
+def serve(settings: Settings, host: str, port: int, workers: int, *, as_json: bool = False) -> int:
     """Serve until told to stop. Raises `SettingsError` or `NotReady` before anything was started."""
     settings.check_workers(workers)
     asyncio.run(_check(settings))
@@ -29,7 +30,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
         factory=True,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http="api.bounds:BoundedHttp",
         ws="none",
         lifespan="on",
         log_config=CONFIG,
@@ -37,7 +38,9 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> int:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    for line in greeting(settings, bound.getsockname()[:2]):
+    for line in (
+        [json.dumps(addresses(bound.getsockname()))] if as_json else greeting(settings, bound.getsockname()[:2])
+    ):
         print(line, flush=True)
     # uvicorn stops in good order and then raises the signal again; told to stop and stopped is a success.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
@@ -73,10 +76,15 @@ def _bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def addresses(bound: Sequence[Any]) -> dict[str, str]:
+    host, port = bound[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return {"url": url, "docs": f"{url}/docs", "openapi": f"{url}/openapi.json"}
+
+
 def greeting(settings: Settings, address: tuple[str, int]) -> list[str]:
     """Where it is served, and how to look around if this is the demo county."""
-    host, port = address
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = addresses(address)["url"]
     lines = [f"积分 Jifen  {url}", f"  接口说明 docs   {url}/docs"]
     try:
         demo: dict[str, Any] = json.loads((settings.home / "demo.json").read_text(encoding="utf-8"))

@@ -20,8 +20,8 @@ from api.sheets.sentences import sentence
 from api.sheets.words import FIELDS
 from ledger.errors import Refusal
 from rules.desk.batch import ROWS_MAX
-from rules.desk.desk import RowIn
-from rules.desk.records import RowResult
+from rules.desk.desk import Desk, RowIn
+from rules.desk.records import RowResult, opened
 from rules.desk.request import AwardRequest
 from rules.engine.model import Indicator
 from rules.register import Register
@@ -49,6 +49,8 @@ class Town(Protocol):
     def register(self) -> Register: ...
     @property
     def packs(self) -> Shelf: ...
+    @property
+    def desk(self) -> Desk: ...
 
 
 @dataclass(slots=True)
@@ -105,8 +107,12 @@ async def sheet_requests(
     header_row: int | None = None,
     indicator: str | None = None,
     place: str | None = None,
+    replaces: str | None = None,
 ) -> SheetRequests:
     """Read a sheet and resolve its rows. `indicator` and `place` serve rows that name none of their own.
+
+    `replaces` is a batch that was taken back, wholly or in part: the mended sheet's awards take the place of its
+    reversed ones, where otherwise the same deed would count as rewarded already.
 
     Raises `SheetRefused` for the sheet as a whole, `not_found` for an indicator or place that does not exist.
     """
@@ -130,11 +136,37 @@ async def sheet_requests(
         for row, subject in zip(sheet.rows, found, strict=True)
         if (request := reader.request(row, subject)) is not None
     }
+    if replaces is not None:
+        former = await _reversed(town, replaces)
+        requests = {row: one._replace(replaces=_former(former, one)) for row, one in requests.items()}
     out: dict[int, RowIn] = {number: (number, None) for number in sheet.ignored}
     out |= {number: (number, request) for number, request in requests.items()}
     # What the desk stores under a retry key may name nobody: the code is enough, the sheet has the rest.
     out |= {number: (number, Refusal(found[0].code)) for number, found in problems.items()}
     return SheetRequests([out[number] for number in sorted(out)], problems, grid)
+
+
+def _deed(request: AwardRequest) -> tuple[str, ...]:
+    """What a reversed award is known by in the mended sheet; whether it is the same deed the ledger decides."""
+    return request.subject, request.indicator, request.occurred_on.isoformat(), request.start or ""
+
+
+def _former(found: Mapping[tuple[str, ...], Mapping[str, str]], request: AwardRequest) -> str | None:
+    at = found.get(_deed(request), {})
+    return at.get(request.place) if request.place is not None else next(iter(at.values())) if len(at) == 1 else None
+
+
+async def _reversed(town: Town, batch: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """The awards of a batch that were taken back, by their deeds and places. Raises `not_found`."""
+    await town.desk.records.batch_row(batch)
+    rows = [row for row in await town.desk.records.award_rows(batch) if row[3] == "reversed"]
+    keys = await town.people.data_keys({row[6] for row in rows})
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        if row[6] in keys:  # an erased person has no deeds to mend
+            start = opened(row, keys[row[6]])["request"].get("start") or ""
+            found.setdefault((row[6], row[11], row[13], start), {})[row[10]] = row[0]
+    return found
 
 
 @dataclass(slots=True)

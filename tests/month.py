@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 import xlsxwriter
 
 from tests.tree import ROOT
@@ -44,9 +45,10 @@ class Month:
     communities: Sequence[str]
 
 
-def months() -> list[str]:
-    """Which months there are to try: always one made here, and the recorded one where it is at hand."""
-    return ["made", "recorded"] if SAMPLE.is_dir() else ["made"]
+def months() -> list[Any]:
+    """Which months there are to try: always one made here, and in the long run the recorded one where it is at hand."""
+    recorded = [pytest.param("recorded", marks=pytest.mark.long)] if SAMPLE.is_dir() else []
+    return ["made", *recorded]
 
 
 def month(which: str, folder: Path) -> Month:

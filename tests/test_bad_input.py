@@ -6,11 +6,14 @@ The cases are made from the OpenAPI document: a new operation is tried without b
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import io
 import json
 import re
+import socket
+import tempfile
 import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +32,8 @@ from api import demo
 from api.app import create_app
 from api.settings import Settings
 from api.world import World
+from tests.serving import Served, served
+from tests.tree import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,8 +42,8 @@ WRITING = ("post", "patch", "put")
 NOT_COMPARED = {"access_log", "attempt", "session", "request", "migration"}
 # What must never stand in an answer: traces, SQL, paths of files, names of our modules and of the database's errors.
 GIVEAWAYS = re.compile(
-    r"Traceback|File \"|\.py\b|SELECT |INSERT |UPDATE |sqlite|asyncpg|psycopg|piccolo|pydantic|litestar|/work/|/tmp/"
-    r"|/usr/|/home/|KeyError|ValueError|TypeError|0x[0-9a-f]{8}",
+    r"Traceback|File \"|\.py\b|SELECT |INSERT |UPDATE |sqlite|asyncpg|psycopg|piccolo|pydantic|litestar|site-packages"
+    rf"|KeyError|ValueError|TypeError|0x[0-9a-f]{{8}}|{re.escape(str(ROOT))}|{re.escape(tempfile.gettempdir())}"
 )
 MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
 NOBODY = "sub_0000000000000000"
@@ -275,27 +280,42 @@ async def _settle(town: Town) -> None:
         "to": "2099-12-31",
         "username": "newcomer",
         "by": {"subject": ids["subject"]},
-        "scopes": [],
+        "scopes": ["redemptions:write"],
+        "phone": "13912345678",
+        "phone_tail": "5678",
+        "password": PASSWORD,
+        "state": "active",
+        "level": "E2",
+        "sha256": "0" * 64,
+        "start": "09:00",
+        # these exclude others
         "who": None,
+        "uscc": None,
+        "rows": None,
+        "replaces": None,
     }
 
 
 # the cases ---------------------------------------------------------------------------------------------------------
 
 
+_KINDS: dict[type, str] = {str: "string", dict: "object", list: "array", int: "integer"}
+
+
 def sample(schema: dict[str, Any], known: dict[str, Any], name: str = "") -> Any:
     """A value that the schema allows; the town's own where the name is known."""
-    if known.get(name) is not None:
-        return copy.deepcopy(known[name])
+    kind = schema.get("type")
+    kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
+    here = known.get(name)
+    if here is not None and kind in (_KINDS[type(here)], None) and here in schema.get("enum", [here]):
+        return copy.deepcopy(here)
     if "enum" in schema:
         return schema["enum"][0]
     if "const" in schema:
         return schema["const"]
-    kind = schema.get("type")
-    kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
     if kind == "object" or "properties" in schema:
         given = {n: one for n, one in schema.get("properties", {}).items() if n not in known or known[n] is not None}
-        return {n: sample(one, known, n) for n, one in given.items()} 
+        return {n: sample(one, known, n) for n, one in given.items()}
     if kind == "array":
         return [sample(schema.get("items", {}), known)]
     if kind == "integer":
@@ -331,7 +351,10 @@ def replaced(body: Any, at: tuple[Any, ...], value: Any) -> Any:
         if isinstance(inner, dict) and step not in inner:
             inner[step] = {}
         inner = inner[step]
-    inner[at[-1]] = value
+    if isinstance(inner, list):
+        inner[:] = [value]
+    else:
+        inner[at[-1]] = value
     return made
 
 
@@ -356,12 +379,20 @@ def encoded(body: Any) -> bytes:
     return text.encode()
 
 
-WRONG_FOR_ALL = [Raw("1.5"), Raw("1e3"), Raw("NaN"), Raw("-Infinity"), Raw("1" + "0" * 30), Raw(str(2**53)), Raw("-0.0")]
+WRONG_FOR_ALL = [
+    Raw("1.5"),
+    Raw("1e3"),
+    Raw("NaN"),
+    Raw("-Infinity"),
+    Raw("1" + "0" * 30),
+    Raw(str(2**53)),
+    Raw("-0.0"),
+]
 WRONG: dict[str, list[Any]] = {
     "integer": [True, "1", Raw("1.0"), [], {}, -(10**12) - 1, Raw('"\\u0000"')],
     "boolean": ["true", 2, [], {}, "", Raw("1.0")],
     "array": [{}, "x", 1, True, [[[]]], Raw("[" * 10_000 + "]" * 10_000)],
-    "object": [[], "x", 1, True, Raw('{"a":' * 10_000 + "1" + "}" * 10_000), {"\u0000": 1}, {"nobody knows": 1}],
+    "object": [[], "x", 1, True, Raw('{"a":' * 10_000 + "1" + "}" * 10_000), {"\u0000": 1}],
     "string": [1, True, [], {}, "x\u0000", Raw('"\\ud800"'), Raw('"\\udfff\\ud800"'), "长" * 100_000, "x" * 10_240],
 }
 
@@ -454,7 +485,13 @@ async def test_bodies_are_json_and_of_a_size(town: Town) -> None:
                 "big": {"content": big, "headers": JSON},
                 "big and chunked": {"content": unannounced(), "headers": JSON},
             }
-            for other in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "x", "multipart/form-data"):
+            for other in (
+                "text/plain",
+                "application/xml",
+                "application/x-www-form-urlencoded",
+                "x",
+                "multipart/form-data",
+            ):
                 cases[other] = {"content": body, "headers": {"Content-Type": other}}
             if operation.schema and operation.schema.get("required"):
                 cases["empty"] = {"content": b"", "headers": JSON}
@@ -477,11 +514,7 @@ async def test_addresses_that_lead_nowhere(town: Town) -> None:
             body = None if operation.schema is None else encoded(sample(operation.schema, town.known))
             for name in operation.names:
                 for value in odd:
-                    if name == "seq" and value in ("-1", "99999999999999999999"):
-                        pass
                     path = town.path(operation, **{name: value})
-                    if operation.method == "delete" and operation.path.endswith("current"):
-                        continue
                     code = await town.refused(
                         operation.method, path, content=body, headers=JSON if body is not None else {}
                     )
@@ -493,7 +526,19 @@ async def test_questions_that_mean_nothing(town: Town) -> None:
     """limit, cursor and every other query name with what it cannot be; an unknown filter finds nothing, not all."""
     odd = {
         "limit": ["-1", "0", "1e9", "1000000000", "9" * 400, "x", "1.5", "", "%00", "true"],
-        "cursor": ["garbage", "%00", "", "a" * 5000, "WzFd", "W10", "bnVsbA", "W251bGxd", "e30", "WyJcdTAwMDAiXQ", "__8"],
+        "cursor": [
+            "garbage",
+            "%00",
+            "",
+            "a" * 5000,
+            "WzFd",
+            "W10",
+            "bnVsbA",
+            "W251bGxd",
+            "e30",
+            "WyJcdTAwMDAiXQ",
+            "__8",
+        ],
     }
     anything = ["%00", "'", "%FF", "a" * 5000, "..%2F", "%F0%9F%8D%86"]
     async with town.unchanged() as wrong:
@@ -518,15 +563,12 @@ ODD_TEXTS = [
     "' OR '1'='1",
     '"; DROP TABLE entry; --',
     "{0}{detail}{available:>999999999}%s%n",
-    "\u202e\u200b\ufeff",
+    "\u202e\u200b\ufeff\x01\x1b[31m<script>",
     "\r\nSet-Cookie: a=b",
-    "<script>alert(1)</script>",
     "=cmd|' /C calc'!A0",
-    "\x01\x1b[31m",
     "\U0001f600\U000e0001",
     "𠮷" * 20,
     "../../../etc/passwd",
-    "null",
     " ",
     "２０２２－０１－０１",
     "9999-12-31",
@@ -604,9 +646,11 @@ def sheets() -> dict[str, bytes]:
     good = workbook(rows_of(head, cells(*ROW.strip().split(",")).replace("ROW", "2")))
     bomb = workbook(b"<worksheet>" + b" " * (150 * 1024 * 1024) + b"</worksheet>")
     dtd = b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>"
-    laughs = b"<!DOCTYPE x [<!ENTITY a 'ha'>" + b"".join(
-        b"<!ENTITY %c '%s'>" % (98 + n, b"&%c;" % (97 + n) * 20) for n in range(8)
-    ) + b"]>"
+    laughs = (
+        b"<!DOCTYPE x [<!ENTITY a 'ha'>"
+        + b"".join(b"<!ENTITY %c '%s'>" % (98 + n, b"&%c;" % (97 + n) * 20) for n in range(8))
+        + b"]>"
+    )
     old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096
     lying = bytearray(good)
     at = good.rfind(b"PK\x01\x02")
@@ -638,7 +682,7 @@ def sheets() -> dict[str, bytes]:
         "odd quotes": HEADER.encode() + b'"x,1\n' * 10,
         "nul bytes": text.replace("查无此人".encode(), b"\0\0"),
         "utf-16 without a mark": (HEADER + ROW).encode("utf-16-le"),
-        "formulas": workbook(rows_of(head, "<c r='A2'><f>HYPERLINK(\"http://x\",\"y\")</f><v>=1+1</v></c>")),
+        "formulas": workbook(rows_of(head, '<c r=\'A2\'><f>HYPERLINK("http://x","y")</f><v>=1+1</v></c>')),
         "far column": workbook(rows_of(head, "<c r='XFD2'><v>1</v></c>")),
         "beyond the last column": workbook(rows_of(head, "<c r='ZZZZZZZZ2'><v>1</v></c>")),
         "row zero": workbook(rows_of(head).replace(b"r='1'", b"r='0'")),
@@ -673,6 +717,17 @@ async def test_no_sheet_does_harm(town: Town) -> None:
                             wrong.append(f"{what}: {answer.text[:300]}")
                     elif (code := verdict(answer)).startswith("!"):
                         wrong.append(f"{what} as {name}{query}: {code}")
+
+
+async def test_what_is_handed_back_is_no_formula(town: Town) -> None:
+    """A refused row comes back in the sheet to mend as the text it was, never as something a spreadsheet runs."""
+    evil = HEADER + "=cmd|' /C calc'!A0,19912345678,@SUM(1+1),+1,-1,=HYPERLINK(1)\n"
+    file = {"file": ("x.csv", evil.encode())}
+    answer = await town.send("post", "/v1/award-batches?dry_run=true&errors=xlsx", files=file)
+    assert 200 == answer.status_code, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as made:
+        sheets = [made.read(name) for name in made.namelist() if name.startswith("xl/worksheets/")]
+    assert sheets and not [one for one in sheets if b"<f>" in one or b"<f " in one or b"<hyperlink" in one]
 
 
 async def test_forms_are_one_file_and_known_names(town: Town) -> None:
@@ -725,7 +780,20 @@ async def test_headers_that_mean_nothing(town: Town) -> None:
     """Authorization, Idempotency-Key, If-Match and Accept-Language with what they cannot be."""
     tokens = ["", "x", "Bearer", "Bearer ", "Basic eDp5", "Bearer \xff", "Bearer a b", "bearer jt_x", "Bearer jt_\t"]
     tokens += ["Bearer " + "a" * 60_000, f"Bearer {town.tokens['strong']} x", f"Bearer {town.tokens['strong']},x"]
-    retries = ["", " ", "a" * 300, "a\x01b", "a b", "\xff", '"', '""', '"a', "a\tb", '"a"b"', "ключ".encode().decode("latin-1")]
+    retries = [
+        "",
+        " ",
+        "a" * 300,
+        "a\x01b",
+        "a b",
+        "\xff",
+        '"',
+        '""',
+        '"a',
+        "a\tb",
+        '"a"b"',
+        "ключ".encode().decode("latin-1"),
+    ]
     async with town.unchanged() as wrong:
 
         def check(what: str, code: str, expected: str) -> None:
@@ -752,7 +820,17 @@ async def test_headers_that_mean_nothing(town: Town) -> None:
                 check(f"{operation} key {value[:20]!r}", code, "request_invalid")
         for operation in town.operations:
             if "If-Match" in json.dumps(town.schema["paths"][operation.path][operation.method].get("parameters", [])):
-                for value in ('"999999999"', "x", '"a', "a" * 5000, "\xff", '"1", "2"', "W/", '"' + "9" * 300 + '"', ""):
+                for value in (
+                    '"999999999"',
+                    "x",
+                    '"a',
+                    "a" * 5000,
+                    "\xff",
+                    '"1", "2"',
+                    "W/",
+                    '"' + "9" * 300 + '"',
+                    "",
+                ):
                     body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
                     headers = {**JSON, "If-Match": value.encode("latin-1")}
                     code = await town.refused(operation.method, town.path(operation), content=body, headers=headers)  # type: ignore[arg-type]
@@ -768,9 +846,11 @@ async def _moving(town: Town) -> list[Operation]:
     """The operations that move points: those that ask for a retry key when a good body comes without one."""
     found: list[Operation] = []
     for operation in filter(lambda one: one.writes, town.operations):
-        if re.search(r"/(reverse|capture|release|void|refunds|approve|reject)$|/(awards|redemptions)$", operation.path):
-            if "offers" not in operation.path:
-                found.append(operation)
+        moved = re.search(
+            r"/(reverse|capture|release|void|refunds|approve|reject)$|/(awards|redemptions)$", operation.path
+        )
+        if moved and "offers" not in operation.path:
+            found.append(operation)
     return found
 
 
@@ -785,9 +865,7 @@ async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
             answer = await town.send(operation.method, town.path(operation), content=body, headers=headers)
             if (answer.status_code, verdict(answer)) != (400, "idempotency_key_missing"):
                 wrong.append(f"{operation}: {answer.status_code} {answer.text[:200]}")
-        answer = await town.send(
-            "post", "/v1/award-batches", json={"items": [{}]}, headers={"Idempotency-Key": "-"}
-        )
+        answer = await town.send("post", "/v1/award-batches", json={"items": [{}]}, headers={"Idempotency-Key": "-"})
         assert (400, "idempotency_key_missing") == (answer.status_code, verdict(answer))
 
 
@@ -804,16 +882,24 @@ REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
 
 async def test_nobody_acts_or_reads_outside_role_and_place(town: Town) -> None:
     """Every operation on what is at home, by callers from elsewhere, without roles, expired or unknown."""
+    seen = await town.send("get", f"/v1/approvals/{town.ids['approval']}")
     async with town.unchanged() as wrong:
         for operation in town.operations:
             if operation.path in OWN:
                 continue
+            headers = {"If-Match": seen.headers["etag"]} if operation.path.startswith("/v1/approvals") else {}
             body = None if operation.schema is None else sample(operation.schema, town.known)
             for caller in OUTSIDE:
-                answer = await town.send(operation.method, town.path(operation), caller, json=body)
+                answer = await town.send(operation.method, town.path(operation), caller, headers, json=body)
                 if caller == "expired" and verdict(answer) != "unauthenticated":
                     wrong.append(f"{operation} by expired: {answer.status_code} {answer.text[:200]}")
-                if operation.path in OPEN or (operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant"):
+                if operation.path in ("/v1/sessions", "/v1/activations"):
+                    if verdict(answer).startswith("!"):
+                        wrong.append(f"{operation} by {caller}: {answer.text[:200]}")
+                    continue
+                if operation.path in OPEN or (
+                    operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant"
+                ):
                     continue
                 if answer.status_code == 200 and operation.method == "get" and "items" in answer.json():
                     if HOME in answer.text or town.ids["subject"] in answer.text:
@@ -836,7 +922,9 @@ async def test_an_auditor_changes_nothing(town: Town) -> None:
         for operation in filter(lambda one: one.writes, town.operations):
             body = None if operation.schema is None else sample(operation.schema, town.known)
             answer = await town.send(operation.method, town.path(operation), "auditor", json=body)
-            if operation.path != "/v1/award-batches" and (code := verdict(answer)) not in REFUSED:
+            if operation.path in ("/v1/sessions", "/v1/activations", "/v1/award-batches"):
+                continue  # public, and refused for its empty body
+            if (code := verdict(answer)) not in REFUSED:
                 wrong.append(f"{operation}: {code} {answer.text[:200]}")
 
 
@@ -866,7 +954,7 @@ async def test_residents_and_bodies_see_themselves_only(town: Town) -> None:
                         wrong.append(f"{operation} of {value} by {caller}: {answer.status_code} {answer.text[:200]}")
                 if len(seen) > 1:
                     wrong.append(f"{operation} by {caller} tells apart: {seen}")
-            for journal, seq in (await fetch("SELECT journal, seq FROM entry LIMIT 200")):
+            for journal, seq in await fetch("SELECT journal, seq FROM entry LIMIT 200"):
                 answer = await town.send("get", f"/v1/entries/{journal}/{seq}", caller)
                 if answer.status_code == 200 and answer.json()["entry"].get("subject") != subject:
                     wrong.append(f"{caller} reads {journal}/{seq}: {answer.text[:200]}")
@@ -890,13 +978,11 @@ async def test_ids_cannot_be_told_apart_by_guessing(town: Town) -> None:
             if operation.path.startswith("/v1/entries"):
                 nowhere = town.path(operation, seq="9999999")
             for caller in ("plain", "body", "far_merchant", "client"):
-                if caller == "client" and name in ("subject", "staff", "merchant"):
-                    continue  # looks people up anyway
+                if caller == "client" and (operation.writes or name == "subject"):
+                    continue  # looks people up anyway, and is told where its duties end
                 if operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant":
                     continue  # shops are public
-                one, other = [
-                    (await town.send(operation.method, path, caller, json=body)) for path in (there, nowhere)
-                ]
+                one, other = [(await town.send(operation.method, path, caller, json=body)) for path in (there, nowhere)]
                 told = [(a.status_code, a.text.replace(p, "")) for a, p in ((one, there), (other, nowhere))]
                 if told[0] != told[1]:
                     wrong.append(f"{operation} by {caller}: {told[0]} {told[1]}"[:600])
@@ -907,7 +993,8 @@ async def test_a_till_cannot_learn_who_is_who(town: Town) -> None:
     world, shop = town.world, town.demo["merchant"]
     offer = next(one["id"] for one in town.demo["offers"] if one["price"])
     made: list[str] = []
-    for name, phone, consent in (("孙一", "13100001111", True), ("孙二", "13200001111", True), ("孔三", "13300002222", False)):
+    people = (("孙一", "13100001111", True), ("孙二", "13200001111", True), ("孔三", "13300002222", False))
+    for name, phone, consent in people:
         joining = {
             "name": name,
             "phone": phone,
@@ -943,8 +1030,8 @@ async def test_a_till_cannot_learn_who_is_who(town: Town) -> None:
     # Somebody who is known, and has nothing: only that, and no name.
     fresh = await world.people.cards.issue(made[1])
     by = {"card": fresh.serial, "pin": fresh.pin}
-    for body, path in (({"offer": offer, "by": by}, "/v1/redemptions"), ({"offer": offer, "by": by}, "/v1/eligibility")):
-        answer = await town.send("post", path, "merchant", json=body)
+    for path in ("/v1/redemptions", "/v1/eligibility"):
+        answer = await town.send("post", path, "merchant", json={"offer": offer, "by": by})
         assert not re.search("孙|sub_|available|needed|standing|grade|G3|3703", answer.text), answer.text
         assert answer.json() == {"eligible": False} or answer.json()["code"] == "insufficient_points", answer.text
     # Another shop's offer, and staff's ways: turned away before anybody is looked for, so no PIN is tried there.
@@ -954,3 +1041,106 @@ async def test_a_till_cannot_learn_who_is_who(town: Town) -> None:
         for way in (by, ways["unknown card"], {"subject": made[1]}, {"subject": NOBODY})
     }
     assert 1 == len(told_apart), told_apart
+
+
+# below HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("served")
+    with served(f"sqlite:///{home / 'jifen.db'}", home) as running:
+        yield running
+
+
+def talk(server: Served, *parts: bytes, pause: float = 0.0, wait: float = 1.0, half: bool = False) -> bytes:
+    """What the server says to these bytes, sent one after the other; `half` closes our side after them."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+            if half:
+                connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(wait)
+        said = b""
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while chunk := connection.recv(65_536):
+                said += chunk
+        return said
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(one) for one in re.findall(rb"(?:^|(?<=\n)|(?<=})|(?<=\.))HTTP/1\.[01] ([0-9]{3})", said)]
+
+
+async def test_requests_that_are_not_http(server: Served) -> None:
+    """Lengths that lie, bodies that trickle, pipelines, old versions, oversized headers: refused or dropped, and the
+    next caller is served."""
+    key, merchant = server.demo["merchant"]["key"], server.demo["merchant"]["id"]
+    body = json.dumps({"offer": server.demo["offers"][0]["id"], "by": {"card": "1", "pin": "1"}}).encode()
+    auth = (
+        f"Host: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: raw\r\nContent-Type: application/json\r\n".encode()
+    )
+    post, get = b"POST /v1/redemptions HTTP/1.1\r\n" + auth, b"GET /v1/merchants/%s HTTP/1.1\r\n" % merchant.encode()
+    length = b"Content-Length: %d\r\n"
+    before = httpx.get(f"http://127.0.0.1:{server.port}/v1/status").json()["journals"]
+
+    refused: dict[str, bytes] = {
+        "shorter": post + length % (len(body) - 3) + b"\r\n" + body,
+        "negative": post + b"Content-Length: -1\r\n\r\n" + body,
+        "no number": post + b"Content-Length: ten\r\n\r\n" + body,
+        "two lengths": post + length % len(body) + length % 3 + b"\r\n" + body,
+        "length and chunks": post + length % len(body) + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "bad chunk": post + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        "huge, announced": post + b"Content-Length: 99999999999\r\n\r\n" + body,
+        "unknown coding": post + b"Transfer-Encoding: gzip\r\n\r\n" + body,
+        "a space in a name": get + b"Host : x\r\n\r\n",
+        "version 9": b"GET /health HTTP/9.9\r\nHost: x\r\n\r\n",
+        "no method": b"/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "bytes": bytes(range(256)) * 4,
+        "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64,
+        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "a header of 64 kB": get + auth + b"X-Long: " + b"x" * 65_536 + b"\r\n\r\n",
+        "a token of 64 kB": get + b"Host: x\r\nAuthorization: Bearer " + b"x" * 65_536 + b"\r\n\r\n",
+        "an address of 64 kB": b"GET /v1/" + b"a" * 65_536 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        "two thousand headers": get + b"".join(b"X-%d: y\r\n" % n for n in range(2_000)) + b"\r\n",
+        "NUL in a header": get + b"Host: x\r\nX: a\0b\r\n\r\n",
+        "an address elsewhere": b"GET http://evil/v1/me HTTP/1.1\r\nHost: x\r\n\r\n",
+        "steps upwards": b"GET /static/../../../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+        "steps upwards, disguised": b"GET /static/%2e%2e/%2e%2e/keys.db HTTP/1.1\r\nHost: x\r\n\r\n",
+        "CONNECT": b"CONNECT evil:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "TRACE": b"TRACE /v1/me HTTP/1.1\r\nHost: x\r\n\r\n",
+    }
+    wrong: list[str] = []
+    for what, raw in refused.items():
+        said = talk(server, raw, wait=0.5)
+        if [one for one in statuses(said) if not 400 <= one < 500] or GIVEAWAYS.search(said.decode(errors="replace")):
+            wrong.append(f"{what}: {said[:300]!r}")
+    # More was announced than comes: nothing is done with half a request.
+    for half in (True, False):
+        said = talk(server, post + length % (len(body) + 10) + b"\r\n" + body, wait=0.3, half=half)
+        if [one for one in statuses(said) if one < 400]:
+            wrong.append(f"longer: {said[:300]!r}")
+    assert not wrong, "\n".join(wrong)
+
+    # What is unusual and right is served: one after the other, by the oldest version, byte by byte.
+    two = talk(server, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 2, wait=0.5)
+    assert [200, 200] == statuses(two), two
+    assert [200] == statuses(talk(server, b"GET /health HTTP/1.0\r\n\r\n", wait=0.5))
+    slow = [post + length % len(body) + b"\r\n", *(bytes([one]) for one in body)]
+    assert [422] == statuses(talk(server, *slow, pause=0.005, wait=2))
+    for what in ("a header of 64 kB", "a token of 64 kB", "an address of 64 kB"):
+        assert [431] == statuses(talk(server, refused[what], wait=0.5)), what
+    trickled = [get + b"X-Long: ", *(b"x" * 4096 for _ in range(40))]
+    assert [431] == statuses(talk(server, *trickled, pause=0.001, wait=0.5))
+
+    # Many who never finish do not keep others out.
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    for one in idle:
+        one.sendall(post + length % 1000 + b"\r\n{")
+    after = httpx.get(f"http://127.0.0.1:{server.port}/v1/status", timeout=5).json()["journals"]
+    for one in idle:
+        one.close()
+    assert before == after
+    assert "unexpected" not in server.log() and "Traceback" not in server.log(), server.log()

@@ -27,7 +27,7 @@ from rules.desk.records import BatchRecord, RowResult
 from rules.ports import READING
 
 TAGS = ["awards"]
-_PARTS = ("file", "indicator", "place", "header_row")
+_PARTS = ("file", "indicator", "place", "header_row", "replaces")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -49,6 +49,7 @@ async def create(
     errors: Literal["xlsx"] | None = None,
 ) -> Response[bytes]:
     """`{"items": […]}`, or multipart with `file` (xlsx or csv) and, for rows that name none, `indicator` and `place`.
+    `replaces` names a batch that was taken back: a mended sheet's rows take the place of its reversed ones.
 
     A refused row refuses the batch unless `on_error=skip`. `approval=ask` puts a small sheet before a second person,
     so that it earns points. `errors=xlsx` (or Accept) answers refused rows as a sheet to mend.
@@ -113,6 +114,7 @@ async def _sheet(request: Request[Any, Any, Any], world: World) -> SheetRequests
         header_row=None if header is None else int(str(header)),
         indicator=str(form["indicator"]) if form.get("indicator") else None,
         place=str(form["place"]) if form.get("place") else None,
+        replaces=str(form["replaces"]) if form.get("replaces") else None,
     )
 
 

@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 
 from api.auth import Caller
-from api.http.body import Body, invalid
+from api.http.body import Body, header, invalid
 from ledger import codec
 from ledger.errors import Refusal
 from ledger.port import Retry
@@ -33,9 +33,11 @@ def key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 async def request_bytes(request: Request[Any, Any, Any]) -> bytes:
     """Method, path, query and body in one form: two requests that mean the same have the same bytes."""
     scope = request.scope
-    query = b"&".join(sorted(part for part in scope["query_string"].split(b"&") if part))
+    query = scope["query_string"]
+    if query:
+        query = b"&".join(sorted(part for part in query.split(b"&") if part))
     head = b"%s %s?%s\n" % (scope["method"].encode(), scope["path"].encode(), query)
-    if any(name == b"content-type" and value[:10].lower() == b"multipart/" for name, value in scope["headers"]):
+    if (header(scope, b"content-type") or b"")[:10].lower() == b"multipart/":
         return head + await _parts(request)
     if not await request.body():
         return head

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -254,7 +254,7 @@ def _listed(request: AwardRequest) -> AwardRequest:
     """A row of a sheet is evidence of its own: a list that its keeper vouches for."""
     if request.evidence:
         return request
-    return replace(request, evidence=(Evidence("sign_in_sheet", SHEET_LEVEL),))
+    return request._replace(evidence=(Evidence("sign_in_sheet", SHEET_LEVEL),))
 
 
 def _first_id(instant_us: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Protocol
 
 from ledger import codec
@@ -236,6 +237,7 @@ class Preparer:
         return Link("replaces", journal, seq, bytes(leaf).hex())
 
 
+@lru_cache(maxsize=16384)
 def tally_keys(indicator: Indicator, day: date) -> tuple[tuple[str, str], ...]:
     """(cap, first day of its window) of every tally that an award touches."""
     return tuple((counter.id, iso(counter.start)) for counter in counters(indicator, day))

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is reported to the desk: one deed of one subject, with its evidence. Values only; nothing is looked up here."""
+"""What is reported to the desk: one deed of one subject, with its evidence. Values only; nothing is looked up here.
+
+Named tuples, because every award makes three of them and a frozen dataclass sets each field the slow way.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger import codec
 from rules.engine.calendar import iso
-from rules.engine.evaluate import Facts
 from rules.engine.model import CAUSE_WORDS, Indicator
 
 UNPROVED = "E0"
@@ -18,8 +19,7 @@ SHEET_LEVEL = "E1"  # a sign-in list that its keeper vouches for
 CONFIRMED_LEVEL = "E2"  # the same list when someone else stands by it
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One piece of evidence: what it is, how strong, and where it can be found again."""
 
     kind: str
@@ -28,8 +28,7 @@ class Evidence:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """The case that a workflow gives a deed; without one, place, day and start make the cause."""
 
     source: str
@@ -37,14 +36,13 @@ class Cause:
     step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AwardRequest:
+class AwardRequest(NamedTuple):
     """One reported deed. `replaces` names a reversed award of the same deed whose place this one takes."""
 
     subject: str
     indicator: str
     occurred_on: date
-    facts: Facts = field(default_factory=dict[str, "int | str"])
+    facts: Mapping[str, int | str] = {}
     group: str | None = None
     place: str | None = None
     cause: Cause | None = None

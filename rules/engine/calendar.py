@@ -6,7 +6,7 @@ Knows days and nothing smaller; the zone was applied before a day came here. The
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import MAXYEAR, date, timedelta
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -36,6 +36,8 @@ def add_months(day: date, months: int) -> date:
     """The same day of a later month, or its last day where it is shorter (31 January + 1 → 28 February)."""
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
+    if year > MAXYEAR:
+        return date.max
     first = date(year, month + 1, 1)
     return min(_last_day_before(first, 1), first + timedelta(days=day.day - 1))
 
@@ -58,4 +60,6 @@ def last_day_of_validity(start: date, years: int, ending: Ending) -> date | None
 def _last_day_before(first: date, months: int) -> date:
     """The day before the first of the month `months` after `first` (itself the first of a month)."""
     year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    if year > MAXYEAR:  # 9999-12-31 stands in sheets for "no end"
+        return date.max
     return date(year, month + 1, 1) - timedelta(days=1)

@@ -6,7 +6,8 @@ Reads the trace alone and recomputes nothing: what it says is what was stored wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 _UNITS = {
@@ -55,64 +56,88 @@ _BOOKS = {
     "zh": {"standing": "信用分", "points": "兑换积分", "count": "次数"},
     "en": {"standing": "Standing", "points": "Points", "count": "Number of awards"},
 }
-_SENTENCES = {
+# pyright: reportUnknownLambdaType=false
+# Sentences are f-strings in functions and not templates to fill in: an award is answered with a dozen of them, and
+# `str.format` took half of the time. In both languages a sentence takes the same words in the same order; every word
+# is a string.
+_SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
     "zh": {
-        "head": "{name}（{code}），{day} 的服务或事项，{posted} 登记。",
-        "fact": "{label}：{value}。",
-        "evidence": "证据等级 {level}。",
-        "takeover": "接管期内补录：不受登记期限限制，有效期从登记之日算起。",
-        "cap_open": "上限：{what}{window}最多{limit}，{this}此前已计{used}；本次{asked}全部计入。",
-        "cap_cut": "上限：{what}{window}最多{limit}，{this}此前已计{used}；"
-        "本次{asked}，计入{let}，超出的{lost}不计。",
-        "fixed": "{book}：每次{amount}分。",
-        "per_unit_unit": "{book}：每满{unit}计{amount}分，不满的部分不计；{quantity}得{worth}分。",
-        "per_unit_hundredth": "{book}：每{unit}计{amount}分，按比例计到百分之一分，余下舍去；"
-        "{quantity}得{worth}分。",
-        "tier": "{book}：“{choice}”计{amount}分。",
-        "brackets": "{book}：分段计算，{parts}；合计{worth}分。",
-        "bracket": "超过{above}的{part}每{unit}计{amount}分，得{worth}分",
-        "bracket_first": "前{part}每{unit}计{amount}分，得{worth}分",
-        "ladder": "信用分按{this}累计分档：累计由{before}到{after}，所到档位共{level}分，"
-        "此前已记{posted}分，本次加{worth}分。",
-        "next": "距下一档（{at}，共{level}分）还差{missing}。",
-        "top": "已到最高一档。",
-        "withheld": "兑换积分：需要证据等级 {needs}，现为 {given}，本次不计；"
-        "由上传人以外的人确认后方可计入。",
-        "none": "{book}：本指标不计。",
-        "emptied": "{book}：已达上限，本次为 0。",
-        "result": "结果（{state}）：信用分{standing}分，兑换积分{points}分。",
-        "lot": "{book}有效至 {day}。",
-        "rule": "依据：{pack} {version}，规则包指纹 {hash}。",
+        "head": lambda name, code, day, posted: f"{name}（{code}），{day} 的服务或事项，{posted} 登记。",
+        "fact": lambda label, value: f"{label}：{value}。",
+        "evidence": lambda level: f"证据等级 {level}。",
+        "takeover": lambda: "接管期内补录：不受登记期限限制，有效期从登记之日算起。",
+        "cap_open": lambda what, window, limit, this, used, asked: (
+            f"上限：{what}{window}最多{limit}，{this}此前已计{used}；本次{asked}全部计入。"
+        ),
+        "cap_cut": lambda what, window, limit, this, used, asked, let, lost: (
+            f"上限：{what}{window}最多{limit}，{this}此前已计{used}；本次{asked}，计入{let}，超出的{lost}不计。"
+        ),
+        "fixed": lambda book, amount: f"{book}：每次{amount}分。",
+        "per_unit_unit": lambda book, unit, amount, quantity, worth: (
+            f"{book}：每满{unit}计{amount}分，不满的部分不计；{quantity}得{worth}分。"
+        ),
+        "per_unit_hundredth": lambda book, unit, amount, quantity, worth: (
+            f"{book}：每{unit}计{amount}分，按比例计到百分之一分，余下舍去；{quantity}得{worth}分。"
+        ),
+        "tier": lambda book, choice, amount: f"{book}：“{choice}”计{amount}分。",
+        "brackets": lambda book, parts, worth: f"{book}：分段计算，{parts}；合计{worth}分。",
+        "bracket": lambda above, part, unit, amount, worth: f"超过{above}的{part}每{unit}计{amount}分，得{worth}分",
+        "bracket_first": lambda part, unit, amount, worth: f"前{part}每{unit}计{amount}分，得{worth}分",
+        "ladder": lambda this, before, after, level, posted, worth: (
+            f"信用分按{this}累计分档：累计由{before}到{after}，"
+            f"所到档位共{level}分，此前已记{posted}分，本次加{worth}分。"
+        ),
+        "next": lambda at, level, missing: f"距下一档（{at}，共{level}分）还差{missing}。",
+        "top": lambda: "已到最高一档。",
+        "withheld": lambda needs, given: (
+            f"兑换积分：需要证据等级 {needs}，现为 {given}，本次不计；由上传人以外的人确认后方可计入。"
+        ),
+        "none": lambda book: f"{book}：本指标不计。",
+        "emptied": lambda book: f"{book}：已达上限，本次为 0。",
+        "result": lambda state, standing, points: f"结果（{state}）：信用分{standing}分，兑换积分{points}分。",
+        "lot": lambda book, day: f"{book}有效至 {day}。",
+        "rule": lambda pack, version, hash: f"依据：{pack} {version}，规则包指纹 {hash}。",
     },
     "en": {
-        "head": "{name} ({code}), deed of {day}, entered {posted}.",
-        "fact": "{label}: {value}.",
-        "evidence": "Evidence level {level}.",
-        "takeover": "Entered in the take-over window: no deadline; validity runs from the day of entry.",
-        "cap_open": "Cap: {what} at most {limit} {window}, {used} counted {this} before; "
-        "all {asked} counted.",
-        "cap_cut": "Cap: {what} at most {limit} {window}, {used} counted {this} before; "
-        "of {asked}, {let} counted and {lost} not.",
-        "fixed": "{book}: {amount} each time.",
-        "per_unit_unit": "{book}: {amount} for each full {unit}, parts do not count; "
-        "{quantity} give {worth}.",
-        "per_unit_hundredth": "{book}: {amount} for each {unit}, in proportion, rounded down to a hundredth; "
-        "{quantity} give {worth}.",
-        "tier": "{book}: {amount} for “{choice}”.",
-        "brackets": "{book}: in brackets, {parts}; together {worth}.",
-        "bracket": "{part} above {above} at {amount} for each {unit} give {worth}",
-        "bracket_first": "the first {part} at {amount} for each {unit} give {worth}",
-        "ladder": "Standing climbs with the total of {this}: from {before} to {after}, "
-        "a level of {level} in all, {posted} posted before, {worth} added now.",
-        "next": "{missing} short of the next step ({at}, {level} in all).",
-        "top": "The highest step is reached.",
-        "withheld": "Points: evidence {needs} is needed and this is {given}, so none now; "
-        "someone other than the uploader must confirm.",
-        "none": "{book}: none under this indicator.",
-        "emptied": "{book}: the cap is reached, so 0 now.",
-        "result": "Result ({state}): standing {standing}, points {points}.",
-        "lot": "{book} valid until {day}.",
-        "rule": "Under {pack} {version}, pack fingerprint {hash}.",
+        "head": lambda name, code, day, posted: f"{name} ({code}), deed of {day}, entered {posted}.",
+        "fact": lambda label, value: f"{label}: {value}.",
+        "evidence": lambda level: f"Evidence level {level}.",
+        "takeover": lambda: "Entered in the take-over window: no deadline; validity runs from the day of entry.",
+        "cap_open": lambda what, window, limit, this, used, asked: (
+            f"Cap: {what} at most {limit} {window}, {used} counted {this} before; all {asked} counted."
+        ),
+        "cap_cut": lambda what, window, limit, this, used, asked, let, lost: (
+            f"Cap: {what} at most {limit} {window}, {used} counted {this} before; "
+            f"of {asked}, {let} counted and {lost} not."
+        ),
+        "fixed": lambda book, amount: f"{book}: {amount} each time.",
+        "per_unit_unit": lambda book, unit, amount, quantity, worth: (
+            f"{book}: {amount} for each full {unit}, parts do not count; {quantity} give {worth}."
+        ),
+        "per_unit_hundredth": lambda book, unit, amount, quantity, worth: (
+            f"{book}: {amount} for each {unit}, in proportion, rounded down to a hundredth; {quantity} give {worth}."
+        ),
+        "tier": lambda book, choice, amount: f"{book}: {amount} for “{choice}”.",
+        "brackets": lambda book, parts, worth: f"{book}: in brackets, {parts}; together {worth}.",
+        "bracket": lambda above, part, unit, amount, worth: (
+            f"{part} above {above} at {amount} for each {unit} give {worth}"
+        ),
+        "bracket_first": lambda part, unit, amount, worth: f"the first {part} at {amount} for each {unit} give {worth}",
+        "ladder": lambda this, before, after, level, posted, worth: (
+            f"Standing climbs with the total of {this}: from {before} to {after}, "
+            f"a level of {level} in all, {posted} posted before, {worth} added now."
+        ),
+        "next": lambda at, level, missing: f"{missing} short of the next step ({at}, {level} in all).",
+        "top": lambda: "The highest step is reached.",
+        "withheld": lambda needs, given: (
+            f"Points: evidence {needs} is needed and this is {given}, "
+            "so none now; someone other than the uploader must confirm."
+        ),
+        "none": lambda book: f"{book}: none under this indicator.",
+        "emptied": lambda book: f"{book}: the cap is reached, so 0 now.",
+        "result": lambda state, standing, points: f"Result ({state}): standing {standing}, points {points}.",
+        "lot": lambda book, day: f"{book} valid until {day}.",
+        "rule": lambda pack, version, hash: f"Under {pack} {version}, pack fingerprint {hash}.",
     },
 }
 _STATES = {
@@ -130,115 +155,108 @@ class _Prose:
     def __init__(self, trace: Mapping[str, Any], lang: str) -> None:
         self.trace, self.lang = trace, lang
         self.rule: Mapping[str, Any] = trace["rule"]
+        self.say = _SENTENCES[lang]
 
-    def lines(self) -> Iterator[str]:
-        trace, rule = self.trace, self.rule
-        yield self.say(
-            "head",
-            name=rule["name"][self.lang],
-            code=rule["code"],
-            day=trace["occurred_on"],
-            posted=trace["posted_on"],
-        )
+    def lines(self) -> list[str]:
+        trace, rule, say, books = self.trace, self.rule, self.say, _BOOKS[self.lang]
+        standing, points = trace["standing"], trace["points"]
+        lines = [say["head"](rule["name"][self.lang], rule["code"], trace["occurred_on"], trace["posted_on"])]
         for field, value in trace["facts"].items():
-            yield self.say("fact", label=self.label(field), value=self.fact(field, value))
-        yield self.say("evidence", level=trace["evidence"])
+            lines.append(say["fact"](self.label(field), self.fact(field, value)))
+        lines.append(say["evidence"](trace["evidence"]))
         if "takeover" in trace:
-            yield self.say("takeover")
+            lines.append(say["takeover"]())
         for cap in trace["caps"]:
-            yield self.cap(cap)
-        for book in ("standing", "points"):
-            yield from self.book(book, trace[book])
-        yield self.say(
-            "result",
-            state=_STATES[self.lang][trace["state"]],
-            standing=amount(trace["standing"]["result"]),
-            points=amount(trace["points"]["result"]),
-        )
-        for book in ("standing", "points"):
-            if "lot" in trace[book]:
-                yield self.say("lot", book=_BOOKS[self.lang][book], day=trace[book]["lot"])
+            lines.append(self.cap(cap))
+        self.book(books["standing"], standing, lines)
+        self.book(books["points"], points, lines)
+        state = _STATES[self.lang][trace["state"]]
+        lines.append(say["result"](state, amount(standing["result"]), amount(points["result"])))
+        if "lot" in standing:
+            lines.append(say["lot"](books["standing"], standing["lot"]))
+        if "lot" in points:
+            lines.append(say["lot"](books["points"], points["lot"]))
         pack = trace["pack"]
-        yield self.say("rule", pack=pack["id"], version=pack["version"], hash=pack["hash"][:16])
+        lines.append(say["rule"](pack["id"], pack["version"], pack["hash"][:16]))
+        return lines
 
     def cap(self, cap: Mapping[str, Any]) -> str:
-        on = cap["on"]
-        what = _BOOKS[self.lang].get(on) or self.label(on)
+        on, window = cap["on"], cap["window"]
         asked, let = cap["asked"], cap["let"]
-        return self.say(
-            "cap_open" if asked == let else "cap_cut",
-            what=what,
-            window=_WINDOWS[self.lang][cap["window"]],
-            this=_THIS_WINDOW[self.lang][cap["window"]],
-            limit=self.counted(on, cap["limit"]),
-            used=self.counted(on, cap["used_before"]),
-            asked=self.counted(on, asked),
-            let=self.counted(on, let),
-            lost=self.counted(on, asked - let),
+        write, unit = self.measure(on)
+        words = (
+            _BOOKS[self.lang].get(on) or self.label(on),
+            _WINDOWS[self.lang][window],
+            write(cap["limit"]) + unit,
+            _THIS_WINDOW[self.lang][window],
+            write(cap["used_before"]) + unit,
+            write(asked) + unit,
         )
+        if asked == let:
+            return self.say["cap_open"](*words)
+        return self.say["cap_cut"](*words, write(let) + unit, write(asked - let) + unit)
 
-    def book(self, book: str, entry: Mapping[str, Any]) -> Iterator[str]:
-        step, name = entry["step"], _BOOKS[self.lang][book]
+    def book(self, name: str, entry: Mapping[str, Any], lines: list[str]) -> None:
+        step, say = entry["step"], self.say
         kind = step["kind"]
         if kind == "none":
-            yield self.say("emptied" if step.get("why") == "emptied" else "none", book=name)
+            lines.append(say["emptied" if step.get("why") == "emptied" else "none"](name))
         elif kind == "withheld":
-            yield self.say("withheld", needs=step["needs"], given=self.trace["evidence"])
+            lines.append(say["withheld"](step["needs"], self.trace["evidence"]))
         elif kind == "fixed":
-            yield self.say("fixed", book=name, amount=self.signed(step["amount"]))
+            lines.append(say["fixed"](name, self.signed(step["amount"])))
         elif kind == "tier":
             choice = self.fact(step["field"], step["choice"])
-            yield self.say("tier", book=name, choice=choice, amount=self.signed(step["amount"]))
+            lines.append(say["tier"](name, choice, self.signed(step["amount"])))
         elif kind == "per_unit":
-            yield self.say(
-                f"per_unit_{step['rounding']}",
-                book=name,
-                unit=self.counted(step["field"], step["unit"]),
-                amount=self.signed(step["amount"]),
-                quantity=self.counted(step["field"], step["quantity"]),
-                worth=amount(entry["worth"]),
+            write, unit = self.measure(step["field"])
+            lines.append(
+                say[f"per_unit_{step['rounding']}"](
+                    name,
+                    write(step["unit"]) + unit,
+                    self.signed(step["amount"]),
+                    write(step["quantity"]) + unit,
+                    amount(entry["worth"]),
+                )
             )
         elif kind == "brackets":
-            parts = ("; " if self.lang == "en" else "；").join(
-                self.bracket(step["field"], part) for part in step["parts"]
-            )
-            yield self.say("brackets", book=name, parts=parts, worth=amount(entry["worth"]))
+            between = "; " if self.lang == "en" else "；"
+            parts = between.join(self.bracket(step["field"], part) for part in step["parts"])
+            lines.append(say["brackets"](name, parts, amount(entry["worth"])))
         else:
-            yield from self.ladder(step, entry)
+            self.ladder(step, entry, lines)
 
     def bracket(self, field: str, part: Mapping[str, Any]) -> str:
-        return self.say(
-            "bracket" if part["above"] else "bracket_first",
-            above=self.counted(field, part["above"]),
-            part=self.counted(field, part["part"]),
-            unit=self.counted(field, part["unit"]),
-            amount=amount(part["amount"]),
-            worth=amount(part["worth"]),
+        words = (
+            self.counted(field, part["part"]),
+            self.counted(field, part["unit"]),
+            amount(part["amount"]),
+            amount(part["worth"]),
         )
+        if part["above"]:
+            return self.say["bracket"](self.counted(field, part["above"]), *words)
+        return self.say["bracket_first"](*words)
 
-    def ladder(self, step: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[str]:
-        field = step["field"]
-        yield self.say(
-            "ladder",
-            this=_THIS_WINDOW[self.lang][step["window"]],
-            before=self.counted(field, step["before"]),
-            after=self.counted(field, step["after"]),
-            level=amount(step["level_after"]),
-            posted=amount(step["posted_before"]),
-            worth=amount(entry["worth"]),
+    def ladder(self, step: Mapping[str, Any], entry: Mapping[str, Any], lines: list[str]) -> None:
+        write, unit = self.measure(step["field"])
+        lines.append(
+            self.say["ladder"](
+                _THIS_WINDOW[self.lang][step["window"]],
+                write(step["before"]) + unit,
+                write(step["after"]) + unit,
+                amount(step["level_after"]),
+                amount(step["posted_before"]),
+                amount(entry["worth"]),
+            )
         )
         if "next_at" in step:
-            yield self.say(
-                "next",
-                at=self.counted(field, step["next_at"]),
-                level=amount(step["next_level"]),
-                missing=self.counted(field, step["missing"]),
+            lines.append(
+                self.say["next"](
+                    write(step["next_at"]) + unit, amount(step["next_level"]), write(step["missing"]) + unit
+                )
             )
         else:
-            yield self.say("top")
-
-    def say(self, key: str, **words: object) -> str:
-        return _SENTENCES[self.lang][key].format(**words)
+            lines.append(self.say["top"]())
 
     def label(self, field: str) -> str:
         return self.rule["fields"][field]["label"][self.lang]
@@ -249,20 +267,28 @@ class _Prose:
         return self.counted(field, value)
 
     def counted(self, on: str, quantity: int) -> str:
-        """A quantity with its unit: awards plain, books in 分, fields in the unit that they declare."""
+        """A quantity with its unit."""
+        write, unit = self.measure(on)
+        return write(quantity) + unit
+
+    def measure(self, on: str) -> tuple[Callable[[int], str], str]:
+        """How a quantity's number is written and what stands after it: awards plain, books in 分, fields in the unit
+        that they declare."""
         if on == "count":
-            return str(quantity)
+            return str, ""
         if on in ("standing", "points"):
-            return amount(quantity) + ("分" if self.lang == "zh" else "")
-        unit = self.rule["fields"][on].get("unit", "")
-        number = amount(quantity) if unit == "fen" else str(quantity)
+            return amount, "分" if self.lang == "zh" else ""
+        unit: str = self.rule["fields"][on].get("unit", "")
         word = _UNITS[self.lang].get(unit, unit)
-        return number + word if unit == "percent" or self.lang == "zh" else f"{number} {word}".rstrip()
+        if word and self.lang == "en" and unit != "percent":
+            word = f" {word}"
+        return amount if unit == "fen" else str, word
 
     def signed(self, value: int) -> str:
         return amount(-value if self.rule["direction"] == "minus" else value)
 
 
+@lru_cache(maxsize=4096)  # the same few amounts in sentence after sentence
 def amount(hundredths: int) -> str:
     """An amount as it is written on a slip: 200 → 2, 250 → 2.5, 1667 → 16.67, −50 → -0.5."""
     whole, rest = divmod(abs(hundredths), 100)
