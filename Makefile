@@ -32,7 +32,7 @@ test: $(VENV)/.test ## the test suite, PostgreSQL included (ARGS="-k ledger")
 	@$(PYTEST) -m "not long" $(ARGS)
 
 test-long: $(VENV)/.test ## the tests that take minutes: crashes by the dozen, long random histories
-	@$(PYTEST) -m long $(ARGS)
+	@$(PYTEST) -m long -o faulthandler_timeout=3600 $(ARGS)
 
 bench: $(VENV)/.test ## measure against the baselines, on SQLite and PostgreSQL
 	@$(PY) -m benchmarks $(ARGS)

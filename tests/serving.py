@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -65,8 +66,10 @@ class Served:
         )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=2).status_code == 200:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+                asking.request("GET", "/health")
+                if asking.getresponse().status == 200:
                     return
             assert self._process.poll() is None, self.log()
             time.sleep(0.05)
