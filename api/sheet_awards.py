@@ -7,6 +7,7 @@ certain is refused by row, column and value, with what to do about it; nothing i
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,8 +122,9 @@ async def sheet_requests(
         town.register.place(place)
     if indicator is not None and indicator not in town.packs.newest().indicators:
         raise Refusal("not_found", what="indicator", id=indicator[:40])
-    grid = read_sheet(data, filename, header_row)
-    sheet = parse_awards(grid)
+    # In a thread: a large sheet takes a second, and others are waiting for the loop.
+    grid = await asyncio.to_thread(read_sheet, data, filename, header_row)
+    sheet = await asyncio.to_thread(parse_awards, grid)
     if len(sheet.rows) + len({problem.row for problem in sheet.problems}) > ROWS_MAX:
         raise SheetRefused("sheet_too_large", what="rows", limit=ROWS_MAX)
     problems: dict[int, list[RowProblem]] = {}

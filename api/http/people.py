@@ -230,9 +230,7 @@ async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Res
 
 
 @post("/people/{subject:str}/activation-code", tags=TAGS, summary="Print an activation code", operation_id="printCode")
-async def activation_code(
-    world: World, caller: Caller, subject: str, data: Nothing | None = None
-) -> Response[bytes]:
+async def activation_code(world: World, caller: Caller, subject: str, data: Nothing | None = None) -> Response[bytes]:
     """For people and bodies: with it and a PIN they activate their own access. Codes printed before are void."""
     await _theirs(world, caller, subject)
     await world.saw(caller, subject, "activation_code")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQLite: one file, one writer. The commit runs in the event loop's own thread, because handing each row to another
-thread costs more than the wait for the disk."""
+"""SQLite: one file, one writer. Rows are written in the event loop's own thread, because handing each of them to
+another thread costs more than it saves; the COMMIT of a large batch waits for the disk in a thread of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from ledger.tables import Key, Row, Table
 from ledger.view import Changes
 
 BUSY_MS = 10_000  # how long to wait for another process (the CLI beside the server) to finish its transaction
+_THREAD_FROM = 16  # entries from which others get on with their work while the disk is waited for
 _CHUNKS = (256, 64, 16, 4, 1)  # a few statement shapes, so that sqlite3's statement cache hits
 
 _ENTRY = (
@@ -29,7 +31,7 @@ def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
         path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
     )
     for pragma in (
-        "page_size = 8192",
+        "page_size = 4096",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
@@ -53,6 +55,7 @@ class SqliteStore:
         self.path = path
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
+        self._written = 0
 
     async def open(self) -> None:
         if self.path != ":memory:":
@@ -74,6 +77,7 @@ class SqliteStore:
     async def begin(self, journals: Collection[str]) -> dict[str, Head]:
         try:
             self._write.execute("BEGIN IMMEDIATE")
+            self._written = 0
         except sqlite3.OperationalError as error:
             raise StoreLost(error) from error
         heads: dict[str, Head] = {}
@@ -106,6 +110,7 @@ class SqliteStore:
     def _write_all(self, changes: Changes) -> None:
         many = self._write.executemany
         many(_ENTRY, changes.entries)
+        self._written = len(changes.entries)
         for table, rows in changes.dirty.items():
             new, changed, gone = rows.split()
             moved = [(*row[table.key :], *row[: table.key]) for row in changed]
@@ -130,7 +135,10 @@ class SqliteStore:
 
     async def commit(self) -> None:
         try:
-            self._write.execute("COMMIT")
+            if self._written < _THREAD_FROM:
+                self._write.execute("COMMIT")
+            else:
+                await asyncio.get_running_loop().run_in_executor(None, self._write.execute, "COMMIT")
         except sqlite3.IntegrityError as error:
             raise Conflict(str(error)) from error
         except sqlite3.OperationalError as error:

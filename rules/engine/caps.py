@@ -64,14 +64,10 @@ def slots(indicator: Indicator, day: date) -> Slots:
     """Every tally that an award for a deed on `day` touches, in the order in which they cut."""
     fields = {field.name for field in indicator.fields}
     on_facts = tuple(
-        _slot(indicator, cap.id, cap.on, cap.window, cap.max, day)
-        for cap in indicator.caps
-        if cap.on in fields
+        _slot(indicator, cap.id, cap.on, cap.window, cap.max, day) for cap in indicator.caps if cap.on in fields
     )
     on_result = tuple(
-        _slot(indicator, cap.id, cap.on, cap.window, cap.max, day)
-        for cap in indicator.caps
-        if cap.on not in fields
+        _slot(indicator, cap.id, cap.on, cap.window, cap.max, day) for cap in indicator.caps if cap.on not in fields
     )
     ladder = None
     if isinstance(indicator.standing, Ladder):

@@ -41,9 +41,7 @@ def check_fields(file: str, indicator: Indicator) -> Iterator[Problem]:
             if not field.values or field.min is not None or field.max is not None:
                 yield Problem(file, at, "field_shape", "an enum field", "values, and neither min nor max")
             elif field.default is not None and field.default not in field.values:
-                yield Problem(
-                    file, f"{at}.default", "out_of_range", str(field.default), ", ".join(field.values)
-                )
+                yield Problem(file, f"{at}.default", "out_of_range", str(field.default), ", ".join(field.values))
             continue
         if field.min is None or field.max is None or field.values or field.unit is None:
             yield Problem(file, at, "field_shape", "an int field", "unit, min and max, and no values")
@@ -52,21 +50,15 @@ def check_fields(file: str, indicator: Indicator) -> Iterator[Problem]:
         elif field.default is not None and not (
             isinstance(field.default, int) and field.min <= field.default <= field.max
         ):
-            yield Problem(
-                file, f"{at}.default", "out_of_range", str(field.default), f"{field.min}..{field.max}"
-            )
+            yield Problem(file, f"{at}.default", "out_of_range", str(field.default), f"{field.min}..{field.max}")
 
 
 def check_values(file: str, indicator: Indicator) -> Iterator[Problem]:
     """A value counts a field that is there, names every word of it, and stays within bounds."""
     if indicator.standing is None and indicator.points is None:
-        yield Problem(
-            file, f"{indicator.code}.standing", "missing", "neither standing nor points", "at least one"
-        )
+        yield Problem(file, f"{indicator.code}.standing", "missing", "neither standing nor points", "at least one")
     if isinstance(indicator.points, Ladder):
-        yield Problem(
-            file, f"{indicator.code}.points", "ladder_on_points", "a ladder", "a ladder feeds standing only"
-        )
+        yield Problem(file, f"{indicator.code}.points", "ladder_on_points", "a ladder", "a ladder feeds standing only")
     for book, value in (("standing", indicator.standing), ("points", indicator.points)):
         at = f"{indicator.code}.{book}"
         if value is None or isinstance(value, Fixed):
@@ -75,9 +67,7 @@ def check_values(file: str, indicator: Indicator) -> Iterator[Problem]:
         wanted = "enum" if isinstance(value, Tier) else "int"
         if field is None or field.type != wanted:
             allowed = [one.name for one in indicator.fields if one.type == wanted]
-            yield Problem(
-                file, f"{at}.field", "unknown_field", value.field, ", ".join(allowed) or f"an {wanted} field"
-            )
+            yield Problem(file, f"{at}.field", "unknown_field", value.field, ", ".join(allowed) or f"an {wanted} field")
             continue
         if isinstance(value, Tier) and value.amounts.keys() != field.values.keys():
             yield Problem(
@@ -107,14 +97,10 @@ def _check_brackets(file: str, at: str, value: Brackets) -> Iterator[Problem]:
         last = index == len(value.brackets) - 1
         if bracket.up_to is None:
             if not last:
-                yield Problem(
-                    file, f"{at}.brackets[{index}].up_to", "missing", "no end", "only the last may be open"
-                )
+                yield Problem(file, f"{at}.brackets[{index}].up_to", "missing", "no end", "only the last may be open")
             continue
         if bracket.up_to <= low:
-            yield Problem(
-                file, f"{at}.brackets[{index}].up_to", "not_rising", str(bracket.up_to), f"more than {low}"
-            )
+            yield Problem(file, f"{at}.brackets[{index}].up_to", "not_rising", str(bracket.up_to), f"more than {low}")
         if last:
             yield Problem(
                 file,
@@ -188,13 +174,9 @@ def check_caps(file: str, indicator: Indicator) -> Iterator[Problem]:
             window, most = inner[cap.on]
             if WINDOWS.index(cap.window) <= WINDOWS.index(window):
                 wider = ", ".join(WINDOWS[WINDOWS.index(window) + 1 :]) or "no further cap"
-                yield Problem(
-                    file, f"{at}.window", "windows_not_nested", f"{cap.window} after {window}", wider
-                )
+                yield Problem(file, f"{at}.window", "windows_not_nested", f"{cap.window} after {window}", wider)
             if cap.max < most:
-                yield Problem(
-                    file, f"{at}.max", "windows_not_nested", str(cap.max), f"at least the inner cap's {most}"
-                )
+                yield Problem(file, f"{at}.max", "windows_not_nested", str(cap.max), f"at least the inner cap's {most}")
         inner[cap.on] = (cap.window, cap.max)
 
 

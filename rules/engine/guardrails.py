@@ -127,9 +127,7 @@ def _check_indicator(
     if group is None:
         yield Problem(file, f"{at}.group", "unknown_group", indicator.group, ", ".join(groups))
     if indicator.category not in header.categories:
-        yield Problem(
-            file, f"{at}.category", "unknown_category", indicator.category, ", ".join(header.categories)
-        )
+        yield Problem(file, f"{at}.category", "unknown_category", indicator.category, ", ".join(header.categories))
     if indicator.citation.source not in header.sources:
         yield Problem(
             file,
@@ -147,14 +145,10 @@ def _check_indicator(
             f"{header.effective_from} or later",
         )
     if indicator.effective.to is not None and indicator.effective.to < indicator.effective.from_:
-        yield Problem(
-            file, f"{at}.effective.to", "ends_before_it_starts", str(indicator.effective.to), "a later day"
-        )
+        yield Problem(file, f"{at}.effective.to", "ends_before_it_starts", str(indicator.effective.to), "a later day")
     labels = [field.label for field in indicator.fields]
     labels += [name for field in indicator.fields for name in field.values.values()]
-    yield from _topics(
-        file, at, (*words_of(indicator), *(text for name in labels for text in (name.zh, name.en)))
-    )
+    yield from _topics(file, at, (*words_of(indicator), *(text for name in labels for text in (name.zh, name.en))))
     yield from check_fields(file, indicator)
     yield from check_values(file, indicator)
     yield from check_caps(file, indicator)
@@ -162,9 +156,7 @@ def _check_indicator(
     if indicator.direction == "minus":
         yield from _check_minus(file, indicator, group)
     if LEVELS.index(indicator.evidence.standing) < 1:
-        yield Problem(
-            file, f"{at}.evidence.standing", "evidence_too_low", indicator.evidence.standing, "E1 to E4"
-        )
+        yield Problem(file, f"{at}.evidence.standing", "evidence_too_low", indicator.evidence.standing, "E1 to E4")
     lowest_points = max(2, LEVELS.index(indicator.evidence.standing))
     if indicator.points is not None and LEVELS.index(indicator.evidence.points) < lowest_points:
         yield Problem(
@@ -210,9 +202,7 @@ def _check_minus(file: str, indicator: Indicator, group: Group | None) -> Iterat
     if indicator.points is not None:
         yield Problem(file, f"{at}.points", "minus_points", "points", "a deduction touches standing only")
     if LEVELS.index(indicator.evidence.standing) < LEVELS.index("E3"):
-        yield Problem(
-            file, f"{at}.evidence.standing", "GR-03", indicator.evidence.standing, "E3 or E4 for a deduction"
-        )
+        yield Problem(file, f"{at}.evidence.standing", "GR-03", indicator.evidence.standing, "E3 or E4 for a deduction")
     if indicator.approval != "second_person":
         yield Problem(file, f"{at}.approval", "GR-03", indicator.approval, "second_person for a deduction")
     if not _within_a_year(indicator.validity.standing):
@@ -250,6 +240,4 @@ def _duplicates(file: str, named: Iterable[tuple[str, Sequence[str]]]) -> Iterat
         for word in words:
             owner = owners.setdefault(plain(word), code)
             if owner != code:
-                yield Problem(
-                    file, code, "duplicate_alias", f"{word} (also {owner})", "a name of one thing only"
-                )
+                yield Problem(file, code, "duplicate_alias", f"{word} (also {owner})", "a name of one thing only")

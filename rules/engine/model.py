@@ -92,9 +92,7 @@ class Lifetime(Frozen):
     The years may hang on a list field (an award by the county counts one year, by the province three).
     """
 
-    years: (
-        Annotated[int, Constraint(ge=0, le=10)] | Mapping[Word, Annotated[int, Constraint(ge=0, le=10)]]
-    ) = 1
+    years: Annotated[int, Constraint(ge=0, le=10)] | Mapping[Word, Annotated[int, Constraint(ge=0, le=10)]] = 1
     by: Word | None = None
     end: Ending
 
@@ -247,9 +245,7 @@ class Pack(PackHeader):
 
     @cached_property
     def _indicators_by_text(self) -> Mapping[str, Indicator]:
-        return {
-            plain(word): indicator for indicator in self.indicators.values() for word in words_of(indicator)
-        }
+        return {plain(word): indicator for indicator in self.indicators.values() for word in words_of(indicator)}
 
     @cached_property
     def _groups_by_text(self) -> Mapping[str, Group]:

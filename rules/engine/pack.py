@@ -63,9 +63,7 @@ def builtin_names() -> tuple[str, ...]:
 
 def canonical(content: Mapping[str, Any]) -> bytes:
     """The bytes that are hashed: JSON with sorted keys, no white space, days as ISO text."""
-    return json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_iso
-    ).encode()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_iso).encode()
 
 
 class _Reader:
@@ -118,16 +116,12 @@ class _Reader:
             hash=hashlib.sha256(canonical(content)).hexdigest(),
             groups=by_group,
             bands=tuple(bands),
-            indicators={
-                indicator.code: indicator for _, indicator in sorted(indicators, key=lambda one: one[1].code)
-            },
+            indicators={indicator.code: indicator for _, indicator in sorted(indicators, key=lambda one: one[1].code)},
         )
 
     def _toml(self, path: Path) -> dict[str, Any]:
         if path.stat().st_size > FILE_BYTES_MAX:
-            self._problem(
-                path.name, "", "too_large", f"{path.stat().st_size} bytes", f"at most {FILE_BYTES_MAX}"
-            )
+            self._problem(path.name, "", "too_large", f"{path.stat().st_size} bytes", f"at most {FILE_BYTES_MAX}")
             return {}
         try:
             content = tomllib.loads(path.read_text("utf-8"))
@@ -157,13 +151,9 @@ class _Reader:
             self._problem(file, key, "unknown_key", key, "group, [[indicator]]")
         group, tables = content.get("group"), content.get("indicator")
         if not isinstance(group, str) or not isinstance(tables, list):
-            self._problem(
-                file, "group", "missing", "no group or no indicator", 'group = "G…" and [[indicator]] tables'
-            )
+            self._problem(file, "group", "missing", "no group or no indicator", 'group = "G…" and [[indicator]] tables')
             return []
-        raw = [
-            cast("dict[str, Any]", table) for table in cast("list[object]", tables) if isinstance(table, dict)
-        ]
+        raw = [cast("dict[str, Any]", table) for table in cast("list[object]", tables) if isinstance(table, dict)]
         return [{**table, "group": group} for table in raw]
 
     def _tables(self, model: type[_Model], file: str, key: str, content: dict[str, Any]) -> list[_Model]:
@@ -189,9 +179,7 @@ class _Reader:
                 path = ".".join((at, *(str(part) for part in error["loc"]))).lstrip(".")
                 found = repr(error["input"])[:120]
                 negative = isinstance(error["input"], int) and error["input"] < 0
-                person_minus = (
-                    negative and group_kind == "person" and {"standing", "points"} & set(error["loc"])
-                )
+                person_minus = negative and group_kind == "person" and {"standing", "points"} & set(error["loc"])
                 code = "GR-01" if person_minus else error["type"]
                 self._problem(file, path, code, found, error["msg"])
             return None
@@ -204,9 +192,7 @@ def _filled(raw: dict[str, Any], header: PackHeader | None, kinds: Mapping[str, 
     """An indicator with the defaults that depend on its surroundings: its group, its direction, its pack."""
     minus = raw.get("direction") == "minus"
     filled = dict(raw)
-    filled.setdefault(
-        "reversal", "within_balance" if kinds.get(str(raw.get("group"))) == "body" else "only_available"
-    )
+    filled.setdefault("reversal", "within_balance" if kinds.get(str(raw.get("group"))) == "body" else "only_available")
     standing = "E3" if minus else "E1"
     if isinstance(given := raw.get("evidence", {}), dict):
         standing = cast("dict[str, Any]", given).get("standing", standing)
