@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import secrets
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -70,9 +71,9 @@ async def run(databases: dict[str, Callable[[], str]], *, entries: int) -> None:
                 first = await _cost(place, numbers, keys)
                 await _fill(place, entries, keys)
                 last = await _cost(place, numbers, keys)
-                rows.append(
-                    (name, keys, f"{first:.0f} µs", f"{last:.0f} µs", f"{last / first:.2f}×", await _sizes(place))
-                )
+                row = (name, keys, f"{first:.0f} µs", f"{last:.0f} µs", f"{last / first:.2f}×", await _sizes(place))
+                print(" · ".join(row), file=sys.stderr, flush=True)
+                rows.append(row)
     table(("database", "retry keys", "empty", "full", "ratio", "largest tables and indexes, MB"), rows)
 
 

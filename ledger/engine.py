@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from ledger.store import Store, make_store
 from ledger.view import rfc3339
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@lru_cache(maxsize=1024)
+def _day_number(day: str) -> bytes:
+    """Days since 2000, two bytes."""
+    return ((date.fromisoformat(day) - date(2000, 1, 1)).days % 0xFFFF).to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +82,7 @@ class Ledger:
         does not), so that the index grows where today's deeds are; the other thirty are the digest.
         """
         digest = codec.hmac_sha256(self._cause, b"\x00".join((rule.encode(), subject.encode(), cause)))
-        number = 0xFFFF if day is None else (date.fromisoformat(day) - date(2000, 1, 1)).days % 0xFFFF
-        return number.to_bytes(2, "big") + digest[:30]
+        return (b"\xff\xff" if day is None else _day_number(day)) + digest[:30]
 
     def new_id(self, kind: str) -> str:
         """An id in order of time, e.g. `awd_…`."""
