@@ -33,7 +33,7 @@ _SQLITE = {
     "award": "SELECT 'awd_' || printf('%014x', n) || hex(randomblob(6)), NULL, NULL, 'posted', 'posted', NULL, "
     "'sub_x', "
     "'fill', n, randomblob(32), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, 100, 'stf_bench', NULL, n, NULL, "
-    "NULL, randomblob(1900)",
+    "NULL, randomblob(1500)",
     "cause": "SELECT CAST(char(20 + n / 1250000, n / 12500 % 100) || randomblob(30) AS BLOB), 'fill', n, 0, 0",
     "request": "SELECT 'bench', {key}, randomblob(32), 201, 'awd_', '', n",
     "tally": "SELECT 'fill', date('2025-01-01', (n / 12500) || ' days'), 'sub_' || hex(randomblob(8)), 'RE-01/day', 60",
@@ -44,7 +44,7 @@ _POSTGRES = {
     "decode(repeat(md5(random()::text), 78), 'hex')",
     "award": "SELECT 'awd_' || lpad(to_hex(n), 14, '0') || left(md5(random()::text), 12), NULL, NULL, 'posted', "
     "'posted', NULL, 'sub_x', 'fill', n, sha256(n::text::bytea), '370321001001', 'RE-01', 'G3', '2026-01-01', 'E2', 0, "
-    "100, 'stf_bench', NULL, n, NULL, NULL, decode(repeat(md5(random()::text), 118), 'hex')",
+    "100, 'stf_bench', NULL, n, NULL, NULL, decode(repeat(md5(random()::text), 94), 'hex')",
     "cause": "SELECT decode(lpad(to_hex(5000 + n / 12500), 4, '0'), 'hex') || "
     "substr(sha256(random()::text::bytea), 1, 30), "
     "'fill', n, 0, 0",
