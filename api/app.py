@@ -109,7 +109,7 @@ def software_version() -> str:
 
 def _spare_the_collector() -> None:
     """Python's cycle collector walks all that is alive every few hundred allocations; what a server holds on to (its
-    code, packs, cached rows) never becomes garbage. Measured: a quarter more awards a second."""
+    code, packs, cached rows) never becomes garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -104,7 +104,7 @@ class Sequencer:
                 if not isinstance(error, Exception):
                     raise
                 log.exception("a batch failed in an unexpected way")
-            # Two turns of the loop: callers wake up, and what they send next is in the next batch.
+            # A turn of the loop: callers wake up, and what they send next is in the next batch.
             await asyncio.sleep(0)
 
     def _take(self) -> list[_Waiting]:
