@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-_ED25519 = b"\x01"  # the algorithm byte of C2SP signed notes
+_ED25519, _COSIGNATURE = b"\x01", b"\x04"  # type bytes of C2SP signed notes
+_TIME_BYTES = 8
+_TIME_MAX = 2**63 - 1
 
 
 class BadKey(ValueError):
@@ -60,6 +62,11 @@ def derive(master: bytes, info: str, length: int = KEY_BYTES) -> bytes:
 # Ed25519 as signed notes name it -------------------------------------------------------------------------------
 
 
+def is_name(name: str) -> bool:
+    """Whether a key may be called so (C2SP signed-note): not empty, UTF-8, no spaces of any script, no plus sign."""
+    return bool(name) and not any(c.isspace() or c < " " or c == "+" or "\ud800" <= c <= "\udfff" for c in name)
+
+
 class Verifier(NamedTuple):
     """A public key with the name under which it signs; `text` is the C2SP vkey string."""
 
@@ -69,39 +76,90 @@ class Verifier(NamedTuple):
     @property
     def id(self) -> bytes:
         """The four bytes that stand before a signature in a note."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+        return _key_id(self.name, _ED25519, self.public)
 
     @property
     def text(self) -> str:
-        key = base64.b64encode(_ED25519 + self.public).decode()
-        return f"{self.name}+{self.id.hex()}+{key}"
+        return _vkey(self.name, _ED25519, self.public)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
+        return _verifies(self.public, signature, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigner:
+    """A witness's public key: vkey type 04, whose signatures carry the time at which the witness saw a checkpoint.
+
+    C2SP tlog-cosignature, Ed25519. A signature is the time (8 bytes, big-endian seconds) and 64 bytes. Not a tuple,
+    so that it never equals a `Verifier` with the same name and key.
+    """
+
+    name: str
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes that stand before a signature in a note."""
+        return _key_id(self.name, _COSIGNATURE, self.public)
+
+    @property
+    def text(self) -> str:
+        return _vkey(self.name, _COSIGNATURE, self.public)
+
+    def verify(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` (with its time) is this witness's over the note text `message`."""
+        seconds = self.seconds(signature)
+        return seconds <= _TIME_MAX and _verifies(self.public, signature[_TIME_BYTES:], cosigned(message, seconds))
+
+    @staticmethod
+    def seconds(signature: bytes) -> int:
+        """When it was made, in seconds since 1970. Says nothing before the signature has been verified."""
+        return int.from_bytes(signature[:_TIME_BYTES], "big")
+
+
+def cosigned(message: bytes, seconds: int) -> bytes:
+    """What a witness signs: the note text under a heading with the time."""
+    return b"cosignature/v1\ntime %d\n%b" % (seconds, message)
 
 
 def parse_vkey(text: str) -> Verifier:
-    """A vkey string as a key. Raises `BadKey` unless name, hash and algorithm agree."""
+    """A vkey string as the key that signs notes. Raises `BadKey` unless name, id and type agree."""
+    return Verifier(*_parse_vkey(text, _ED25519))
+
+
+def parse_cosigner(text: str) -> Cosigner:
+    """A vkey string of type 04 as a witness's key. Raises `BadKey` unless name, id and type agree."""
+    return Cosigner(*_parse_vkey(text, _COSIGNATURE))
+
+
+def _parse_vkey(text: str, kind: bytes) -> tuple[str, bytes]:
     name, _, rest = text.partition("+")
-    hashed, _, encoded = rest.partition("+")
+    _, _, encoded = rest.partition("+")
     try:
         raw = base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise BadKey("vkey: not base64") from error
-    if not _is_name(name) or raw[:1] != _ED25519 or len(raw) != 1 + KEY_BYTES:
-        raise BadKey("vkey: not an Ed25519 key with a name")
-    verifier = Verifier(name, raw[1:])
-    if verifier.id.hex() != hashed:
-        raise BadKey("vkey: the hash does not belong to this name and key")
-    return verifier
+    if not is_name(name) or raw[:1] != kind or len(raw) != 1 + KEY_BYTES:
+        raise BadKey(f"vkey: not an Ed25519 key of type {kind.hex()} with a name")
+    if _vkey(name, kind, raw[1:]) != text:
+        raise BadKey("vkey: the id does not belong to this name and key")
+    return name, raw[1:]
 
 
-def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() for c in name)
+def _vkey(name: str, kind: bytes, public: bytes) -> str:
+    return f"{name}+{_key_id(name, kind, public).hex()}+{base64.b64encode(kind + public).decode()}"
+
+
+def _key_id(name: str, kind: bytes, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:4]
+
+
+def _verifies(public: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +172,11 @@ class Signer:
     @property
     def verifier(self) -> Verifier:
         return Verifier(self.name, Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw())
+
+    @property
+    def cosigner(self) -> Cosigner:
+        """The same key as a witness's. A key is used as one of the two, never as both."""
+        return Cosigner(self.name, self.verifier.public)
 
     @property
     def vkey(self) -> str:
@@ -129,6 +192,9 @@ class Signer:
 # files ---------------------------------------------------------------------------------------------------------
 
 _SECRET_AAD, _SIGNING_AAD = b"jifen/deployment-secret/1", b"jifen/signing-key/1"
+_NEXT_AAD = b"jifen/next-signing-key/1"
+SIGNING, RECOVERY = "signing", "recovery"  # who vouches for the next key
+_VOUCHERS = {b"S": SIGNING, b"R": RECOVERY}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -161,13 +227,13 @@ def open_keys(home: Path, master_file: Path | None = None) -> Keys:
         origin = (home / "origin").read_text(encoding="ascii").strip()
         recovery = (home / "recovery.vkey").read_text(encoding="ascii").strip()
         secret = unseal(master, (home / "secret.key").read_bytes(), _SECRET_AAD)
-        seed = unseal(master, (home / "signing.key").read_bytes(), _SIGNING_AAD + origin.encode())
+        seed = signing_key(home, master, origin).seed
     except FileNotFoundError as error:
         raise BadKey(
             f"{error.filename} is missing; it cannot be made again, restore it from the backup of keys"
         ) from error
     parse_vkey(recovery)
-    if not _is_name(origin):
+    if not is_name(origin):
         raise BadKey(f"{home / 'origin'}: not a name for signed notes")
     return Keys(master, secret, Signer(origin, seed), recovery)
 
@@ -176,13 +242,14 @@ def make_keys(home: Path, master_file: Path | None = None, *, origin: str | None
     """The keys in `home`, made if this is a new deployment. Safe to repeat; never replaces a key that is there."""
     home.mkdir(parents=True, exist_ok=True)
     master_file = master_file or home / "master.key"
-    if (home / "signing.key").exists():
+    # Where data keys are, there is a deployment; without its signing key it waits for `recover`.
+    if any((home / name).exists() for name in ("signing.key", "next.key", "keys.db")):
         return open_keys(home, master_file)
     if not master_file.exists():
         _write(master_file, base64.b64encode(new_key()) + b"\n")
     master = _read_master(master_file)
     name = origin or f"jifen-{os.urandom(6).hex()}"
-    if not _is_name(name):
+    if not is_name(name):
         raise BadKey(f"{name!r} cannot name a key: no spaces, no plus sign")
     recovery = Signer(f"{name}/recovery", new_key())
     _write(home / "recovery.key", base64.b64encode(recovery.seed) + b"\n", replace=True)
@@ -192,6 +259,81 @@ def make_keys(home: Path, master_file: Path | None = None, *, origin: str | None
     # Last: with it the deployment is complete. A crash before leaves files that the next start may replace.
     _write(home / "signing.key", seal(master, new_key(), _SIGNING_AAD + name.encode()), replace=True)
     return open_keys(home, master_file)
+
+
+def signing_key(home: Path, master: bytes, origin: str) -> Signer:
+    """The key in force. Where it is lost and the recovery key vouches for the next one, it is that one."""
+    try:
+        sealed = (home / "signing.key").read_bytes()
+    except FileNotFoundError:
+        coming = next_key(home, master, origin)
+        if coming is None or coming.authority != RECOVERY:
+            raise
+        return coming.signer
+    return Signer(origin, unseal(master, sealed, _SIGNING_AAD + origin.encode()))
+
+
+# the next signing key ------------------------------------------------------------------------------------------
+
+
+class NextKey(NamedTuple):
+    """The key that takes over, in a file of its own beside the one in force, until its first checkpoints are out."""
+
+    authority: str
+    signer: Signer
+
+
+def next_key(home: Path, master: bytes, origin: str) -> NextKey | None:
+    """The key that is about to take over, if one is."""
+    try:
+        sealed = (home / "next.key").read_bytes()
+    except FileNotFoundError:
+        return None
+    opened = unseal(master, sealed, _NEXT_AAD + origin.encode())
+    return NextKey(_VOUCHERS[opened[:1]], Signer(origin, opened[1:]))
+
+
+def make_next_key(home: Path, master: bytes, origin: str, authority: str) -> NextKey:
+    """A new key that is to take over. There must be none on the way already."""
+    voucher = next(letter for letter, name in _VOUCHERS.items() if name == authority)
+    _write(home / "next.key", seal(master, voucher + new_key(), _NEXT_AAD + origin.encode()))
+    made = next_key(home, master, origin)
+    assert made is not None and made.authority == authority
+    return made
+
+
+def install_next_key(home: Path, master: bytes, origin: str) -> None:
+    """The next key becomes the signing key; the one before is overwritten. Safe to repeat after a crash."""
+    coming = next_key(home, master, origin)
+    if coming is None:
+        return
+    path = home / "signing.key"
+    former = path.open("r+b") if path.exists() else None
+    _write(path, seal(master, coming.signer.seed, _SIGNING_AAD + origin.encode()), replace=True)
+    if former is not None:
+        with former:  # its name is gone, its bytes are not yet
+            former.write(bytes(path.stat().st_size))
+            former.flush()
+            os.fsync(former.fileno())
+    (home / "next.key").unlink()
+
+
+def read_recovery_key(path: Path, origin: str) -> Signer:
+    """The recovery key in a file, as `init` wrote it. Raises `BadKey`."""
+    try:
+        seed = base64.b64decode(path.read_bytes().strip(), validate=True)
+    except OSError as error:
+        raise BadKey(f"recovery key {path}: {error.strerror}") from error
+    except ValueError:
+        seed = b""
+    if len(seed) != KEY_BYTES:
+        raise BadKey(f"recovery key {path}: not 32 bytes in base64")
+    return Signer(f"{origin}/recovery", seed)
+
+
+def master_key(home: Path, master_file: Path | None = None) -> bytes:
+    """The master key alone, for when others are missing. Raises `BadKey`."""
+    return _read_master(master_file or home / "master.key")
 
 
 def _read_master(path: Path) -> bytes:
