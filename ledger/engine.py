@@ -13,7 +13,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.clock import Clock, Guard, system_clock
-from ledger.errors import Refusal
+from ledger.errors import Refusal, Unavailable
 from ledger.ids import opaque_id, ordered_id
 from ledger.port import Answer, Command, Retry
 from ledger.sequencer import Sequencer
@@ -50,9 +50,11 @@ class Ledger:
         clock: Clock = system_clock,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        self.url = url
         self.store: Store = make_store(url)
         self.clock = clock
         self.random = random
+        self.frozen: Exception | None = None  # why no entries are taken: this is not the ledger that was signed
         self._cause = codec.hmac_sha256(secret, b"jifen/cause/1")
         self._request = codec.hmac_sha256(secret, b"jifen/request/1")
         self.sequencer = Sequencer(self.store, codec.hmac_sha256(secret, b"jifen/entries/1"), Guard(clock), random)
@@ -68,7 +70,10 @@ class Ledger:
     # writing ---------------------------------------------------------------------------------------------------
 
     async def submit(self, command: Command) -> Answer:
-        """Run one command in the next group commit. Raises `Refusal`."""
+        """Run one command in the next group commit. Raises `Refusal`; `read_only` while the ledger is frozen, for
+        whatever would touch a journal (signing in and reading go on)."""
+        if self.frozen is not None and command.journals:
+            raise Unavailable("read_only", retry_after=60)
         return await self.sequencer.submit(command)
 
     def retry(self, caller: str, key: str, request: bytes) -> Retry:

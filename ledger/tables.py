@@ -59,6 +59,11 @@ HOLD = table(
 REVERSED = table("reversed", "journal seq:int by_seq:int shortfall:int", key=2, cached=True)
 CAUSE = table("cause", "digest:blob journal seq:int reversed:int replaced:int", key=1)
 REQUEST = table("request", "caller key digest:blob status:int ref refusal recorded_at:int", key=2)
+TREE = table("tree", "journal level:int idx:int hash:blob", key=3, group=3)
+CHECKPOINT = table("checkpoint", "journal size:int note rotation:int", key=2, group=1)
+ACCOUNT_STATE = table("account_state", "journal account as_of:int version:int head:blob balances seqs", key=3)
+SEAL = table("seal", "journal since:int as_of:int seq:int accounts:int state_root:blob", key=2)
+EPOCH = table("epoch", "epoch:int journals_root:blob count:int members leaf:blob", key=1)
 
 
 def of(piccolo: Any, *, key: int = 1, group: int | None = None) -> Table:

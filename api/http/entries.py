@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single entries, and what they mean in words. For the subject and auditors; a merchant sees what paid it."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
+from litestar.params import Parameter
 
-from api import messages, statement
+from api import messages, slips, statement
 from api.auth import Caller
 from api.http.reply import reply
 from api.world import World
@@ -13,6 +14,8 @@ from ledger.errors import Refusal
 from rules.engine.explain import amount, render
 
 TAGS = ["entries"]
+Wait = Annotated[int, Parameter(ge=0, le=30, description="Seconds to wait for publication.")]
+Form = Annotated[Literal["text", "qr", "svg", "slip"], Parameter(description="How it is written.")]
 _MERCHANT_KINDS = ("capture", "refund", "void")
 
 
@@ -56,6 +59,27 @@ async def explain(
     return reply(200, body, headers={"Content-Language": lang, "Vary": "Accept-Language"})
 
 
+@get(
+    "/entries/{journal:str}/{seq:int}/receipt",
+    tags=TAGS,
+    summary="Receipt",
+    operation_id="getReceipt",
+    media_type="text/plain",
+)
+async def receipt(
+    world: World, caller: Caller, journal: str, seq: int, wait: Wait = 0, form: Form = "text"
+) -> Response[bytes]:
+    """The proof that this entry is in its journal, to be checked without us (docs/spec/receipt.md, `verify.py`).
+
+    `wait` is for how many seconds to wait for publication. `form`: `text` to keep, `qr` the same for a QR code, `svg`
+    the QR code drawn, `slip` a page to print.
+    """
+    await _shown(world, caller, journal, seq)
+    found = await slips.receipt(world, journal, seq, wait)
+    media, body = slips.render(world, found, form)
+    return Response(body, media_type=media, headers=slips.headers(form, f"{journal}-{seq}"))
+
+
 def sentence(entry: dict[str, Any], caller: Caller, lang: messages.Lang) -> str:
     """What an entry did, in one sentence."""
     account = f"merchant:{caller.merchant}" if caller.merchant else f"subject:{entry.get('subject', '')}"
@@ -74,4 +98,4 @@ def sentence(entry: dict[str, Any], caller: Caller, lang: messages.Lang) -> str:
     return messages.sentence(f"entry_{entry['kind']}", "detail", lang, facts)
 
 
-routes = [entry, explain]
+routes = [entry, explain, receipt]

@@ -2,21 +2,21 @@
 """The front page, the interface's documentation and the files they need."""
 
 import html
-from functools import cache
 from pathlib import Path
-from string import Template
 
 import orjson
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.static_files import create_static_files_router
 
+import ledger
 from api import messages
+from api.pages.page import CSP, filled
 from api.world import World
 
+VERIFIER = Path(ledger.__file__).parent / "verifier.py"
 _HERE = Path(__file__).parent
 _PUBLIC = {"public": True}
-_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
 # Swagger UI sets styles from its script and draws its icons from data: addresses.
 _CSP_DOCS = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -24,13 +24,8 @@ _CSP_DOCS = (
 )
 
 
-@cache
-def _template(name: str) -> Template:
-    return Template((_HERE / "templates" / name).read_text(encoding="utf-8"))
-
-
 def _page(name: str, csp: str, **values: str) -> Response[bytes]:
-    body = _template(name).substitute(values).encode()
+    body = filled(name, **values)
     headers = {"Content-Security-Policy": csp, "Cache-Control": "no-cache"}
     return Response(body, media_type="text/html", headers=headers)
 
@@ -47,7 +42,7 @@ async def front(world: World) -> Response[bytes]:
             f"<td class=code>{one['leaf'][:16]}</td><td class=code>{at}</td></tr>"
         )
     empty = '<tr><td colspan="5">还没有账簿 · No journal yet</td></tr>'
-    return _page("front.html", _CSP, journals="\n".join(rows) or empty)
+    return _page("front.html", CSP, journals="\n".join(rows) or empty)
 
 
 @get("/docs", opt=_PUBLIC, include_in_schema=False)
@@ -68,6 +63,13 @@ def _schema(app: Litestar) -> bytes:
     return orjson.dumps(app.openapi_schema.to_schema(), option=orjson.OPT_INDENT_2)
 
 
+@get("/verify.py", opt=_PUBLIC, include_in_schema=False)
+async def verifier() -> Response[bytes]:
+    """The verifier that every export carries: one file that needs nothing of ours."""
+    headers = {"Content-Disposition": 'attachment; filename="verify.py"'}
+    return Response(VERIFIER.read_bytes(), media_type="text/x-python", headers=headers)
+
+
 @get("/problems/{code:str}", opt=_PUBLIC, include_in_schema=False)
 async def problem(request: Request, code: str) -> Response[bytes]:
     """What a problem's `type` points at: the code explained, without the facts of any one case."""
@@ -75,11 +77,11 @@ async def problem(request: Request, code: str) -> Response[bytes]:
     if code not in messages.sentences(lang):
         code = "not_found"
     title, detail, fix = (html.escape(messages.sentence(code, part, lang, {})) for part in ("title", "detail", "fix"))
-    return _page("problem.html", _CSP, lang=lang, code=code, title=title, detail=detail, fix=fix)
+    return _page("problem.html", CSP, lang=lang, code=code, title=title, detail=detail, fix=fix)
 
 
 static = create_static_files_router(
     path="/static", directories=[_HERE / "static"], opt=_PUBLIC, include_in_schema=False, name="static"
 )
 
-routes = [front, docs, openapi, problem, static]
+routes = [front, docs, openapi, verifier, problem, static]
