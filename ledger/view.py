@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ledger import codec
 from ledger.errors import Refusal
-from ledger.model import KINDS, STANDING, Draft, Fields, Head, Link, Posting, Sealed, bounds
+from ledger.model import FOREVER, KINDS, STANDING, Draft, Fields, Head, Link, Posting, Sealed, bounds
 from ledger.tables import BALANCE, Key, Row, Table
 
 Groups = dict[Key, dict[Key, Row]]
@@ -232,6 +232,8 @@ class View:
         standing = points = 0
         for posting in postings:
             account, unit, lot, amount = posting.account, posting.unit, posting.lot, posting.amount
+            if lot == FOREVER:  # one read from a row is another object, and only this one is left out of the entry
+                posting.lot = lot = FOREVER
             try:
                 group = balances[journal, account]
             except KeyError:

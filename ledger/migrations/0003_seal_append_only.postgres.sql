@@ -1,0 +1,7 @@
+-- What has been sealed is written once.
+
+CREATE TRIGGER seal_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON seal
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+CREATE TRIGGER account_state_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON account_state
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
