@@ -23,7 +23,7 @@ import orjson
 
 from ledger.clock import Guard
 from ledger.errors import Refusal, Unavailable
-from ledger.port import Answer, Command, Retry
+from ledger.port import FORGOTTEN, Answer, Command, Retry
 from ledger.store.base import Conflict, Store, StoreLost
 from ledger.tables import REQUEST, Key, Row, Table
 from ledger.view import Groups, Missing, Unlocked, View
@@ -33,6 +33,9 @@ log = logging.getLogger("jifen.sequencer")
 BATCH_WEIGHT_MAX = 512  # entries a batch: 256 waiting clients fit into one commit and p99 stays a few commits long
 QUEUE_WEIGHT_MAX = 20_000
 CACHE_ROWS_MAX = 400_000  # groups of cached rows kept between batches, about 200 bytes each
+# The pauses in which the outcome of a lost COMMIT is asked for. A server comes back in seconds; a disk that is still
+# full after half a second waits for a person, and callers had better know.
+SETTLE_S = {"postgres": (0.1, 0.3, 1.0, 2.0, 4.0, 8.0), "sqlite": (0.1, 0.3)}
 ATTEMPTS_MAX = 6  # lost races are decided again; each loss means that another writer won, so this ends
 
 Outcome = Answer | BaseException
@@ -204,15 +207,16 @@ class Sequencer:
 
     async def _happened(self, view: View) -> bool:
         """After a lost COMMIT: is the last entry we wrote in the chain? Without entries nobody can tell: no."""
-        if not view.entries:
-            return False
-        last = view.entries[-1]
-        for pause in (0.1, 0.3, 1.0, 2.0, 4.0, 8.0):
+        last = view.entries[-1] if view.entries else None
+        for pause in SETTLE_S[self.store.dialect]:
             try:
-                # Under the head's lock: a COMMIT that the server is still working on has ended once we hold it.
+                # Under the head's lock: a COMMIT that the server is still working on has ended once we hold it, and
+                # on SQLite what a failed one left in the log is overwritten.
                 await self.store.rollback()
-                await self.store.begin([last.journal])
+                await self.store.begin([last.journal] if last else [])
                 await self.store.rollback()
+                if last is None:
+                    return False
                 rows = await self.store.fetch(
                     "SELECT leaf FROM entry WHERE journal = ? AND seq = ?", last.journal, last.seq
                 )
@@ -318,7 +322,7 @@ def request_row(retry: Retry, now_us: int, status: int, ref: str, refusal: str) 
 def replay(row: Row, retry: Retry) -> Outcome:
     """The first answer again, or `idempotency_key_reused` when the key stood for another request."""
     _, _, digest, status, ref, refusal, _ = row
-    if bytes(digest) != retry.digest:
+    if bytes(digest) not in (retry.digest, FORGOTTEN):
         return Refusal("idempotency_key_reused", key=retry.key)
     if refusal:
         said = orjson.loads(refusal)

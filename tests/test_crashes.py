@@ -20,7 +20,9 @@ from tests.test_races import hours
 CLIENTS = 24
 
 
-async def _load(server: Served, token: str, acknowledged: dict[str, dict[str, Any]], counter: Any, stop: asyncio.Event):
+async def under_load(
+    server: Served, token: str, acknowledged: dict[str, dict[str, Any]], counter: Any, stop: asyncio.Event
+):
     subject = server.demo["resident"]["subject"]
 
     async def client(staff: httpx.AsyncClient) -> None:
@@ -45,7 +47,7 @@ async def _load(server: Served, token: str, acknowledged: dict[str, dict[str, An
         await asyncio.gather(*(client(staff) for _ in range(CLIENTS)))
 
 
-async def _check(server: Served, token: str, acknowledged: dict[str, dict[str, Any]], sample: int) -> None:
+async def check_acknowledged(server: Served, token: str, acknowledged: dict[str, dict[str, Any]], sample: int) -> None:
     """Every acknowledged award is in the chain under the hash that was promised, and is answered again."""
     async with server.client(token) as staff, server.client(server.sign_in("auditor")) as auditor:
         for key in random.sample(sorted(acknowledged), min(sample, len(acknowledged))):
@@ -68,7 +70,7 @@ async def _kill_often(server: Served, times: int) -> None:
     token = server.sign_in()
     for round_ in range(times):
         stop = asyncio.Event()
-        load = asyncio.create_task(_load(server, token, acknowledged, counter, stop))
+        load = asyncio.create_task(under_load(server, token, acknowledged, counter, stop))
         before = len(acknowledged)
         for _ in range(400):
             await asyncio.sleep(random.uniform(0.01, 0.05))
@@ -78,11 +80,11 @@ async def _kill_often(server: Served, times: int) -> None:
         stop.set()
         await load
         server.start()
-        await _check(server, token, acknowledged, 8)
+        await check_acknowledged(server, token, acknowledged, 8)
         if round_ % 5 == 0:
             server.jifen("verify")
     assert len(acknowledged) > 20 * times
-    await _check(server, token, acknowledged, 400)
+    await check_acknowledged(server, token, acknowledged, 400)
     server.jifen("verify")
 
 
@@ -112,7 +114,7 @@ async def test_killed_postgresql_keeps_what_was_acknowledged(times: int, tmp_pat
         token = server.sign_in()
         for _ in range(times):
             stop = asyncio.Event()
-            load = asyncio.create_task(_load(server, token, acknowledged, counter, stop))
+            load = asyncio.create_task(under_load(server, token, acknowledged, counter, stop))
             before = len(acknowledged)
             while len(acknowledged) < before + 40:
                 await asyncio.sleep(0.02)
@@ -127,5 +129,5 @@ async def test_killed_postgresql_keeps_what_was_acknowledged(times: int, tmp_pat
             stop.set()
             await load
             assert len(acknowledged) >= resumed + 20, server.log()
-            await _check(server, token, acknowledged, 20)
+            await check_acknowledged(server, token, acknowledged, 20)
         server.jifen("verify")

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """SQLite: one file, one writer. Rows are written in the event loop's own thread, because handing each of them to
-another thread costs more than it saves; the COMMIT of a large batch waits for the disk in a thread of its own."""
+another thread costs more than it saves; the COMMIT of a large batch waits for the disk in a thread of its own.
+
+What a failing disk does to each step, and why a failed COMMIT is not simply a "no": docs/adr/0013-failing-disks.md."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,20 @@ from ledger.view import Changes
 
 BUSY_MS = 10_000  # how long to wait for another process (the CLI beside the server) to finish its transaction
 _THREAD_FROM = 16  # entries from which others get on with their work while the disk is waited for
+_LOST = frozenset(  # the file or its disk, not what was asked of it
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 _CHUNKS = (256, 64, 16, 4, 1)  # a few statement shapes, so that sqlite3's statement cache hits
 
 _ENTRY = (
@@ -26,24 +44,62 @@ _ENTRY = (
 
 
 def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
-    """A connection as the ledger wants it: WAL, full durability, foreign writers waited for."""
-    connection = sqlite3.connect(
-        path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
-    )
+    """A connection as the ledger wants it: WAL, full durability, foreign writers waited for. Raises `StoreLost`."""
+    with _in_our_words():
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
+        )
+        try:
+            _set_up(connection, query_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _set_up(connection: sqlite3.Connection, query_only: bool) -> None:
     for pragma in (
         "page_size = 4096",
+        "synchronous = EXTRA",  # in WAL what FULL is; the change to WAL itself is a rollback journal's removal
         "journal_mode = WAL",
-        "synchronous = FULL",
+        "fullfsync = ON",  # macOS, where an ordinary fsync stops at the drive's own memory
         "foreign_keys = ON",
         "cache_size = -262144",
         "wal_autocheckpoint = 8000",
         "temp_store = MEMORY",
-        "secure_delete = OFF",  # what must vanish is encrypted, and its key lies in a file of its own
+        "secure_delete = ON",  # what is deleted is overwritten: a digest of a phone must vanish with its person
     ):
         connection.execute(f"PRAGMA {pragma}")
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode == "delete":  # a file system without shared memory says so in no other way
+        raise StoreLost(OSError("this file system cannot hold a write-ahead log; use a local disk"))
     if query_only:
         connection.execute("PRAGMA query_only = ON")
-    return connection
+
+
+def _sync_log(path: str) -> None:
+    """Make safe what a killed process wrote to the log and did not live to sync: whoever opens the file next takes it
+    for committed, and answers from it. Raises `StoreLost`."""
+    try:
+        with open(f"{path}-wal", "rb") as log:
+            os.fsync(log.fileno())
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreLost(error) from error
+
+
+@contextmanager
+def _in_our_words() -> Generator[None]:
+    """What sqlite3 raises, as the sequencer knows it; a mistake of ours stays what it is."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Conflict(str(error)) from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOST:
+            raise StoreLost(error) from error
+        raise
 
 
 class SqliteStore:
@@ -56,10 +112,12 @@ class SqliteStore:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._written = 0
+        self._doubtful = False  # a COMMIT failed, and what it wrote may still be found by a recovery
 
     async def open(self) -> None:
         if self.path != ":memory:":
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            _sync_log(self.path)
         self._writer = connect(self.path)
         self._reader = connect(self.path, query_only=True)
 
@@ -75,21 +133,27 @@ class SqliteStore:
         return self._writer
 
     async def begin(self, journals: Collection[str]) -> dict[str, Head]:
-        try:
+        with _in_our_words():
+            if self._doubtful:
+                # A transaction of one page, in the place in the log where the failed one stood: from here on that
+                # one has not happened, whatever a crash makes of the log. Fails as long as the disk does.
+                self._write.execute("PRAGMA user_version = 1")
+                self._doubtful = False
             self._write.execute("BEGIN IMMEDIATE")
             self._written = 0
-        except sqlite3.OperationalError as error:
-            raise StoreLost(error) from error
-        heads: dict[str, Head] = {}
-        for journal in journals:
-            row = self._write.execute(
-                "SELECT journal, size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ?",
-                (journal,),
-            ).fetchone()
-            heads[journal] = Head(*row) if row else Head(journal, 0, GENESIS_LEAF, 0, "UTC", 0)
-        return heads
+            return {journal: self._head(journal) for journal in journals}
+
+    def _head(self, journal: str) -> Head:
+        row = self._write.execute(
+            "SELECT journal, size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ?", (journal,)
+        ).fetchone()
+        return Head(*row) if row else Head(journal, 0, GENESIS_LEAF, 0, "UTC", 0)
 
     async def load(self, table: Table, prefixes: Sequence[Key]) -> dict[Key, dict[Key, Row]]:
+        with _in_our_words():
+            return grouped(table, prefixes, self._rows(table, prefixes))
+
+    def _rows(self, table: Table, prefixes: Sequence[Key]) -> list[Row]:
         rows: list[Row] = []
         execute = self._write.execute
         position = 0
@@ -99,13 +163,11 @@ class SqliteStore:
                 chunk = prefixes[position : position + size]
                 rows += execute(sql, [value for prefix in chunk for value in prefix]).fetchall()
                 position += size
-        return grouped(table, prefixes, rows)
+        return rows
 
     async def write(self, changes: Changes) -> None:
-        try:
+        with _in_our_words():
             self._write_all(changes)
-        except sqlite3.IntegrityError as error:
-            raise Conflict(str(error)) from error
 
     def _write_all(self, changes: Changes) -> None:
         many = self._write.executemany
@@ -141,8 +203,9 @@ class SqliteStore:
                 await asyncio.get_running_loop().run_in_executor(None, self._write.execute, "COMMIT")
         except sqlite3.IntegrityError as error:
             raise Conflict(str(error)) from error
-        except sqlite3.OperationalError as error:
-            raise StoreLost(error) from error
+        except sqlite3.Error as error:
+            self._doubtful = True
+            raise StoreLost(error, committing=True) from error
 
     async def rollback(self) -> None:
         if self._write.in_transaction:
@@ -150,10 +213,12 @@ class SqliteStore:
 
     async def fetch(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         assert self._reader is not None, "the store is not open"
-        return self._reader.execute(sql, params).fetchall()
+        with _in_our_words():
+            return self._reader.execute(sql, params).fetchall()
 
     async def migrate(self, rooms: Mapping[str, Path]) -> list[str]:
-        return migrate_sqlite(self._write, rooms)
+        with _in_our_words():
+            return migrate_sqlite(self._write, rooms)
 
 
 _SQL: dict[tuple[str, Any], str] = {}
