@@ -162,7 +162,7 @@ async def _reversed(town: Town, batch: str) -> dict[tuple[str, ...], dict[str, s
     """The awards of a batch that were taken back, by their deeds and places. Raises `not_found`."""
     await town.desk.records.batch_row(batch)
     rows = [row for row in await town.desk.records.award_rows(batch) if row[3] == "reversed"]
-    keys = await town.people.data_keys({row[6] for row in rows})
+    keys = await town.people.known_keys({row[6] for row in rows})
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         if row[6] in keys:  # an erased person has no deeds to mend

@@ -72,6 +72,7 @@ class AccessRow(Table, tablename="access_log"):
     reader = Text(default=None)
     subject = Text(default=None)
     what = Text(default=None)
+    roles = Text(default=None)
 
 
 STAFF = tables.of(StaffRow)

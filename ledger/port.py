@@ -23,6 +23,9 @@ class Retry(NamedTuple):
     digest: bytes
 
 
+FORGOTTEN = bytes(32)  # instead of the digest of a request whose person was erased; its row answers any request
+
+
 class Answer(NamedTuple):
     """What an accepted command answers. `status` and `ref` are kept for replays; `value` is for this caller only."""
 

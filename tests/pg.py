@@ -143,6 +143,7 @@ class Cluster(Server):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",  # a temporary directory's name may be too long for one
             "timezone": "UTC",
+            "wal_recycle": "off",  # an old segment under a new name still has what was written in it
             **settings,
         }
         self._password = secrets.token_hex(16)

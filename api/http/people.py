@@ -7,13 +7,15 @@ from datetime import date
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from litestar import Response, patch, post
+from litestar import Response, delete, patch, post
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import erasure
 from api.auth import Caller
 from api.http.body import Nothing, invalid
 from api.http.reply import reply
 from api.lookup import look_up
+from api.people.erasing import Reason
 from api.people.records import Consents, NewPerson
 from api.people.vault import UNCHANGED
 from api.sheets import values
@@ -202,6 +204,16 @@ def _amend(subject: str, home: str, grid: str, groups: Sequence[str] | None, vie
         view.put(SUBJECT, (subject, row[1], home, grid, hats, row[5], row[6]))
 
 
+@delete("/people/{subject:str}", tags=TAGS, summary="Erase a person", operation_id="erasePerson", status_code=200)
+async def erase(world: World, caller: Caller, subject: str, reason: Reason = "wish") -> Response[bytes]:
+    """By the person, or by staff who register people where they live; the reason is kept. Cannot be undone: points
+    lapse, the record and its key are destroyed, entries stay without anybody's name. `traces` says whether the
+    database's files are clean already; if somebody still reads them, the server goes on trying."""
+    await erasure.check_may(world, caller, subject)
+    gone = await erasure.erase(world, subject, actor=caller.id, reason=reason)
+    return reply(200, {"subject": subject, "state": "erased", "traces": "none" if gone else "pending"})
+
+
 @post("/people/lookup", tags=TAGS, summary="Look somebody up", operation_id="lookUpPeople", status_code=200)
 async def lookup(world: World, caller: Caller, data: Asking) -> Response[bytes]:
     """By name and phone, name or surname and the phone's last four digits, or name and place. Written down."""
@@ -267,4 +279,4 @@ def _rejoin(subject: str, changes: dict[str, int], view: View) -> None:
         view.put(SUBJECT, (*row[:5], "open" if changes["ledger"] else "withdrawn", row[6]))
 
 
-routes = [register, change, lookup, card, activation_code, consents]
+routes = [register, change, erase, lookup, card, activation_code, consents]

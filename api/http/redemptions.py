@@ -165,6 +165,8 @@ async def redemptions(
 async def redemption(world: World, caller: Caller, redemption: str) -> Response[bytes]:
     """For its shop, for staff who serve there, and for the person whose points they are."""
     details = await world.shop.details(asker(world, caller), redemption)
+    if caller.kind == "staff":  # a till sees its own sale
+        await world.saw(caller, details.order.subject, f"redemption {redemption}")
     return reply(200, {**details_body(details), **slip_body(await world.shop.told(details))})
 
 
@@ -238,6 +240,8 @@ async def eligibility(world: World, caller: Caller, data: Question) -> Response[
         caller.require("redemptions:write")
     if caller.kind in ("resident", "body") and set(data.by.said()) != {"subject"}:
         raise invalid([{"pointer": "/by", "code": "not_a_choice", "limit": "subject"}])
+    if caller.kind == "staff" and data.by.subject is not None:
+        await world.saw(caller, data.by.subject, "eligibility")
     answer = await world.shop.eligible(asker(world, caller), offer=data.offer, by=data.by.said())
     body: dict[str, Any] = {"eligible": answer.eligible}
     if answer.reason_code is not None:

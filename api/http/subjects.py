@@ -18,23 +18,26 @@ from rules.ports import READING
 TAGS = ["subjects"]
 
 
-async def _may_read(world: World, caller: Caller, subject: str, scope: str, what: str) -> None:
+async def may_read(world: World, caller: Caller, subject: str, scope: str, what: str) -> None:
     """Oneself, or somebody with a duty at the subject's home. Raises `forbidden`; the same for unknown subjects
     unless the caller may look up people at all."""
     if caller.subject is not None and caller.subject == subject:
+        world.people.check_not_erased(subject)
         return
     caller.require(scope)
     if caller.kind not in ("staff", "client"):
         raise Refusal("forbidden", scope=scope)
+    world.people.check_not_erased(subject)
     known = await world.register.subject(subject)
     if not caller.actor.may(READING, known.grid or known.home, world.covers):
         raise Refusal("forbidden", scope=scope, place=known.home)
     await world.saw(caller, subject, what)
 
 
-def _self(caller: Caller) -> str:
+def own_subject(world: World, caller: Caller) -> str:
     if caller.kind not in ("resident", "body") or caller.subject is None:
         raise Refusal("forbidden", scope="")
+    world.people.check_not_erased(caller.subject)
     return caller.subject
 
 
@@ -79,14 +82,14 @@ async def _entries(world: World, subject: str, limit: int, cursor: str | None) -
 @get("/subjects/{subject:str}", tags=TAGS, summary="A full record", operation_id="getSubject")
 async def record(world: World, caller: Caller, subject: str) -> Response[bytes]:
     """With the name: for those with a duty at the subject's home, and written down."""
-    await _may_read(world, caller, subject, "people:read", "record")
+    await may_read(world, caller, subject, "people:read", "record")
     return await _record(world, subject)
 
 
 @get("/subjects/{subject:str}/balance", tags=TAGS, summary="Balance", operation_id="getBalance")
 async def balance(world: World, caller: Caller, subject: str) -> Response[bytes]:
     """Standing with its grade; points available, held, and by the day they lapse."""
-    await _may_read(world, caller, subject, "balances:read", "balance")
+    await may_read(world, caller, subject, "balances:read", "balance")
     return await _balance(world, subject)
 
 
@@ -95,26 +98,26 @@ async def entries(
     world: World, caller: Caller, subject: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[bytes]:
     """What happened, newest first: numbers and rules, no names."""
-    await _may_read(world, caller, subject, "entries:read", "entries")
+    await may_read(world, caller, subject, "entries:read", "entries")
     return await _entries(world, subject, limit, cursor)
 
 
 @get("/me", tags=["me"], summary="My record", operation_id="getMe")
 async def my_record(world: World, caller: Caller) -> Response[bytes]:
     """What is kept about me."""
-    return await _record(world, _self(caller))
+    return await _record(world, own_subject(world, caller))
 
 
 @get("/me/balance", tags=["me"], summary="My balance", operation_id="getMyBalance")
 async def my_balance(world: World, caller: Caller) -> Response[bytes]:
     """My standing and points."""
-    return await _balance(world, _self(caller))
+    return await _balance(world, own_subject(world, caller))
 
 
 @get("/me/entries", tags=["me"], summary="My entries", operation_id="listMyEntries")
 async def my_entries(world: World, caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Response[bytes]:
     """What happened to my account, newest first."""
-    return await _entries(world, _self(caller), limit, cursor)
+    return await _entries(world, own_subject(world, caller), limit, cursor)
 
 
 routes = [record, balance, entries, my_record, my_balance, my_entries]

@@ -16,3 +16,4 @@ CONSENT = table("consent", "subject at:int actor ledger:int publication:int merc
 PIN = table("pin", "subject hash tries:int changed_at:int", key=1)
 CARD = table("card", "serial subject state issued_at:int changed_at:int", key=1)
 ACTIVATION = table("activation", "digest:blob subject expires_at:int used_at:int", key=1)
+ERASURE = table("erasure", "subject at:int actor reason settled_at:int", key=1)

@@ -72,6 +72,15 @@ class People:
     async def data_keys(self, subjects: Collection[str]) -> dict[str, bytes]:
         return self.keystore.keys(subjects)
 
+    async def known_keys(self, subjects: Collection[str]) -> dict[str, bytes]:
+        """The data keys of those who still have one."""
+        return self.keystore.known(subjects)
+
+    def check_not_erased(self, subject: str) -> None:
+        """Raises `subject_erased`, also while a database from before the erasure still has an account of theirs."""
+        if self.keystore.destroyed(subject):
+            raise Refusal("subject_erased", subject=subject)
+
     # registering -----------------------------------------------------------------------------------------------
 
     async def register(
@@ -326,14 +335,16 @@ class People:
                 f"SELECT subject, sealed FROM person WHERE subject IN ({', '.join('?' * len(chunk))})", *chunk
             )
             sealed.update((subject, bytes(data)) for subject, data in rows)
-        keys = self.keystore.keys(list(sealed))
-        return {subject: Person.opened(subject, keys[subject], data) for subject, data in sealed.items()}
+        keys = self.keystore.known(list(sealed))
+        return {
+            subject: Person.opened(subject, keys[subject], data) for subject, data in sealed.items() if subject in keys
+        }
 
     async def _record(self, subject: str) -> tuple[int, Person]:
+        key = self.keystore.key(subject)
         rows = await self.ledger.fetch("SELECT changed_at, sealed FROM person WHERE subject = ?", subject)
         if not rows:
             raise Refusal("subject_unknown", subject=subject)
-        key = self.keystore.key(subject)
         return int(rows[0][0]), Person.opened(subject, key, bytes(rows[0][1]))
 
     async def record(self, subject: str) -> Person:

@@ -12,6 +12,7 @@ PERSON = "person"
 BODY = "body"
 OPEN = "open"
 MOVED = "moved"
+ERASED = "erased"
 
 
 def member(view: View, journal: str, subject: str) -> Row:
@@ -24,7 +25,7 @@ def member(view: View, journal: str, subject: str) -> Row:
         return row
     if state == MOVED:
         raise Refusal("subject_moved", subject=subject, journal=row[4])
-    raise Refusal("subject_erased" if state == "erased" else "subject_unknown", subject=subject)
+    raise Refusal("subject_erased" if state == ERASED else "subject_unknown", subject=subject)
 
 
 def available(view: View, journal: str, subject: str) -> int:
