@@ -32,10 +32,13 @@ _WORDS = {
     },
 }
 _LOCK = 7119001001  # any constant of our own: two starters take turns
-_DONE = (
+DONE = (
     "CREATE TABLE IF NOT EXISTS migration "
     "(room TEXT NOT NULL, step TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (room, step))"
 )
+
+
+UNFINISHED = "restore"  # not a room: its row among the steps says that a restore has not come to its end
 
 
 class SchemaError(RuntimeError):
@@ -50,7 +53,10 @@ class Step(NamedTuple):
 
 
 def steps(rooms: Mapping[str, Path], dialect: str, done: Mapping[tuple[str, str], str]) -> Iterator[Step]:
-    """Steps that have not run yet, room by room in the order given, then by number."""
+    """Steps that have not run yet, room by room in the order given, then by number. Raises `SchemaError`."""
+    for room, step in done:
+        if room == UNFINISHED:
+            raise SchemaError(f"the restore of {step} has not come to its end; repeat: jifen restore {step}")
     known: set[tuple[str, str]] = set()
     for room, folder in rooms.items():
         for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql")):
@@ -76,7 +82,7 @@ def migrate_sqlite(connection: sqlite3.Connection, rooms: Mapping[str, Path]) ->
     """Run what is missing; names of the steps that ran. One transaction, so two starters cannot meet."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(_DONE)
+        connection.execute(DONE)
         done = {(r, s): h for r, s, h in connection.execute("SELECT room, step, hash FROM migration")}
         ran: list[str] = []
         for step in steps(rooms, "sqlite", done):
@@ -87,7 +93,8 @@ def migrate_sqlite(connection: sqlite3.Connection, rooms: Mapping[str, Path]) ->
         connection.execute("COMMIT")
         return ran
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite may have ended it itself
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -95,7 +102,7 @@ async def migrate_postgres(connection: Any, rooms: Mapping[str, Path]) -> list[s
     """The same on an asyncpg connection, under an advisory lock."""
     async with connection.transaction():
         await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        await connection.execute(_DONE)
+        await connection.execute(DONE)
         done = {(r["room"], r["step"]): r["hash"] for r in await connection.fetch("SELECT * FROM migration")}
         ran: list[str] = []
         for step in steps(rooms, "postgres", done):

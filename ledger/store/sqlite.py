@@ -200,12 +200,16 @@ class SqliteStore:
             if self._written < _THREAD_FROM:
                 self._write.execute("COMMIT")
             else:
-                await asyncio.get_running_loop().run_in_executor(None, self._write.execute, "COMMIT")
+                await asyncio.get_running_loop().run_in_executor(None, self._commit)
         except sqlite3.IntegrityError as error:
             raise Conflict(str(error)) from error
         except sqlite3.Error as error:
             self._doubtful = True
             raise StoreLost(error, committing=True) from error
+
+    def _commit(self) -> None:
+        # Closed here: a cursor that ends in another thread would reset a statement that has gone on meanwhile.
+        self._write.execute("COMMIT").close()
 
     async def rollback(self) -> None:
         if self._write.in_transaction:
