@@ -28,7 +28,9 @@ from api import jobs, problems
 from api import settings as configuration
 from api.auth import authenticated, calling
 from api.http import (
+    account_statements,
     approvals,
+    audit,
     awards,
     batches,
     bodies,
@@ -46,6 +48,7 @@ from api.http import (
     sessions,
     staff,
     subjects,
+    witness,
 )
 from api.http.body import BYTES_MAX, StrictRequest, is_model, validate
 from api.http.idempotency import maybe_retry_of, retry_of
@@ -56,6 +59,7 @@ from api.world import World
 RESOURCES: list[Any] = [
     health,
     journals,
+    witness,
     entries,
     sessions,
     staff,
@@ -64,6 +68,8 @@ RESOURCES: list[Any] = [
     people,
     bodies,
     subjects,
+    account_statements,
+    audit,
     indicators,
     awards,
     batches,
@@ -85,6 +91,7 @@ _TAGS = {
     "subjects": "对象 · Records, balances and entries",
     "entries": "分录 · Single entries and what they mean",
     "journals": "账簿 · The journals, one per community",
+    "witness": "见证 · Witnessing other deployments' logs",
     "awards": "积分发放 · Awards, batches, approvals",
     "people": "居民 · People and bodies",
     "rules": "规则 · Groups, indicators, packs, places",

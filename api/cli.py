@@ -26,7 +26,9 @@ from ledger.store import StoreLost
 DONE, FAILED, USAGE = 0, 1, 2
 KINDS = ("places", "people", "bodies", "awards")
 # What a sheet, a pack or a ledger says of itself, as opposed to how the command was given.
-_DOES_NOT_HOLD = frozenset({"batch_has_errors"})
+_DOES_NOT_HOLD = frozenset(
+    {"batch_has_errors", "backup_incomplete", "backup_edited", "backup_inflated", "restore_unsound"}
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,8 +56,70 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_whole, default=8000)
     serve.add_argument("--workers", type=_whole, help="processes; more than one needs PostgreSQL")
 
+    add("checkpoint", "sign and publish now")
+
+    proof = group("proof", "RFC 9162 proofs, hashes in hex")
+    for name, first, second in (("inclusion", "SEQ", "SIZE"), ("consistency", "FROM", "TO")):
+        prove = add(name, f"{name} proof under a published checkpoint", proof)
+        prove.add_argument("journal", metavar="J", help="a journal, or `epochs`")
+        prove.add_argument("numbers", type=_whole, nargs="+", metavar=f"{first} [{second}]")
+
+    receipt = add("receipt", "the receipt of one entry")
+    receipt.add_argument("journal", metavar="J")
+    receipt.add_argument("seq", type=_whole, metavar="SEQ")
+    receipt.add_argument("--form", choices=("text", "qr", "svg", "slip"), default="text")
+    receipt.add_argument("--out", type=Path, metavar="FILE")
+
+    statement = add("statement", "what an account holds and every entry on the way there, with proof")
+    statement.add_argument("account", metavar="SUBJECT|merchant:ID")
+    statement.add_argument("out", type=Path, metavar="OUT.json")
+    statement.add_argument("--journal", metavar="J", help="where it is not the account's home")
+    statement.add_argument("--from", dest="since", type=_whole, metavar="SIZE", help="`as_of_size` of a seal")
+    statement.add_argument("--to", dest="until", type=_whole, metavar="SIZE", help="the same; else the newest")
+
+    guard = group("guard", "the fork guard: what was signed last")
+    add("show", "what was signed last, and whether the ledger agrees", guard)
+    loss = add("accept-loss", "published entries are lost for good: say so in the ledger and go on", guard)
+    loss.add_argument("--recovery-key", type=Path, required=True, metavar="FILE")
+    loss.add_argument("--reason", required=True)
+    add("adopt", "the guard's file is gone: make it anew from the stored checkpoints", guard)
+
+    witness = group("witness", "who witnesses us, and whom we witness")
+    add("show", "our vkeys to hand out, and how it stands with everybody", witness)
+    of = add("add-log", "witness the log of another deployment", witness)
+    of.add_argument("vkey", metavar="VKEY")
+    of.add_argument("--origin", help="the first line of its checkpoints, where it is not the key's name")
+    by = add("add-witness", "be witnessed by another deployment", witness)
+    by.add_argument("vkey", metavar="VKEY")
+    by.add_argument("url", metavar="URL", help="the address before /add-checkpoint, e.g. https://host/v1/witness")
+
+    export = add("export", "everything an outsider needs to check this deployment, in a new folder")
+    export.add_argument("dir", type=Path, metavar="DIR")
+    export.add_argument("--journal", metavar="J", action="append", default=[], help="only this one; may be repeated")
+    outside = add("verify-export", "check such a folder; the same as DIR/verify.py")
+    outside.add_argument("dir", type=Path, metavar="DIR")
+    outside.add_argument("--pin", metavar="FILE", type=Path, action="append", default=[], help="checkpoint or receipt")
+    outside.add_argument("--quick", action="store_true", help="hashes, roots and signatures only")
+    outside.add_argument("--jobs", type=_whole, default=0, metavar="N", help="processes (default: one a core)")
+
+    add("backup", "everything in the database, into one new file").add_argument("file", type=Path, metavar="FILE")
+    restored = add("restore", "put a backup into an empty database")
+    restored.add_argument("file", type=Path, metavar="FILE")
+    restored.add_argument("--check", action="store_true", help="only read it: is it whole and unchanged?")
+    restored.add_argument("--keyless", action="store_true", help="leave out people whose data keys are lost")
+
+    keys = group("keys", "the keys that sign")
+    add("show", "which keys there are", keys)
+    add("rotate", "a new signing key, vouched for by the one before", keys)
+    recover = add("recover", "a new signing key, vouched for by the recovery key", keys)
+    recover.add_argument("--recovery-key", type=Path, required=True, metavar="FILE")
+
     verify = add("verify", "check the database; names the first bad entry per journal")
     verify.add_argument("--journal", metavar="J")
+    verify.add_argument("--from", dest="pins", action="append", default=[], type=Path, metavar="CHECKPOINT_FILE",
+                        help="a checkpoint or receipt from elsewhere that the history must contain; repeatable")  # fmt: skip
+    verify.add_argument("--quick", action="store_true", help="hashes, links, trees and signatures only")
+    verify.add_argument("--jobs", type=_whole, metavar="N", help="processes; default: the cores of the machine")
 
     journal = group("journal", "open a journal, or end its take-over window")
     add("open", "open a community's journal", journal).add_argument("journal", metavar="J")
@@ -77,6 +141,11 @@ def parser() -> argparse.ArgumentParser:
         decide.add_argument("id", metavar="ID")
         decide.add_argument("--as", dest="user", required=True, metavar="USER")
         decide.add_argument("--reason")
+
+    erase = add("erase", "forget a person for ever; the account's entries stay")
+    erase.add_argument("subject", metavar="SUBJECT")
+    erase.add_argument("--as", dest="user", required=True, metavar="USER")
+    erase.add_argument("--reason", choices=("wish", "died", "moved_away", "mistake"), default="wish")
 
     staff = group("staff", "the operator's way to the first account")
     first = add("add", "add a staff account; its password is asked for", staff)
@@ -153,6 +222,8 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
         return serve(config, args.host, args.port, args.workers or config.workers, as_json=args.json)
     if args.command == "demo":
         return _demo(args, config)
+    if args.command == "witness":
+        return _show(_witness(args, config), args.json)
     if args.command == "packs":
         check = commands.packs_check if args.action == "check" else commands.packs_test
         return _show(check(args.dir), args.json)
@@ -160,6 +231,19 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
         return _show(asyncio.run(commands.init(config)), args.json)
     if args.command == "template":
         return _show(asyncio.run(commands.template(config, args.kind, args.out)), args.json)
+
+    if args.command == "restore":
+        from api.commands import backup
+
+        with _bar(args) as progress:
+            work = backup.restore(config, args.file, check=args.check, keyless=args.keyless, progress=progress)
+            return _show(asyncio.run(work), args.json)
+    if args.command == "keys":
+        return _keys(args, config)
+    if args.command == "verify-export":
+        from api.commands.export import verify_export
+
+        return _show(verify_export(args.dir, args.pin, args.quick, args.jobs), args.json)
 
     async def inside() -> Result:
         from api.world import World
@@ -177,10 +261,36 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
 
 async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, progress: Any) -> Any:
     from api import commands
+    from api.commands import backup, proofs
+    from api.commands import verify as check
 
     match args.command, getattr(args, "action", None):
         case "verify", _:
-            return await commands.verify(world, args.journal, progress)
+            return await check.verify(
+                world, args.journal, progress, pins=args.pins, quick=args.quick, jobs=args.jobs
+            )
+        case "export", _:
+            from api.commands.export import export
+
+            return await export(world, args.dir, args.journal, progress)
+        case "backup", _:
+            return await backup.backup(world, args.file, progress)
+        case "checkpoint", _:
+            return await proofs.checkpoint(world)
+        case "proof", action:
+            return await proofs.proof(world, str(action), args.journal, args.numbers)
+        case "receipt", _:
+            return await proofs.receipt(world, args.journal, args.seq, args.form, args.out)
+        case "statement", _:
+            from api.commands.statement import statement
+
+            return await statement(world, args.account, args.journal, args.since, args.until, args.out)
+        case "guard", "show":
+            return await proofs.guard_show(world)
+        case "guard", "adopt":
+            return await proofs.guard_adopt(world)
+        case "guard", _:
+            return await proofs.guard_accept_loss(world, args.recovery_key, args.reason)
         case "journal", "open":
             return await commands.journal_open(world, args.journal)
         case "journal", _:
@@ -193,11 +303,24 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
             return await commands.decide(
                 world, args.id, args.user, approve=word == "approve", reason=args.reason, lang=lang
             )
+        case "erase", _:
+            from api.commands.erase import erase
+
+            return await erase(world, args.subject, args.user, args.reason, lang)
         case "staff", _:
             return await commands.staff_add(world, args.username, args.role, args.place)
         case "jobs", _:
             return await commands.jobs_run(world, args.names)
     raise AssertionError(args.command)
+
+
+def _keys(args: argparse.Namespace, config: Settings) -> int:
+    from api.commands import keys
+
+    if args.action == "show":
+        return _show(keys.show(config), args.json)
+    file = args.recovery_key if args.action == "recover" else None
+    return _show(asyncio.run(keys.rotate(config, file)), args.json)
 
 
 async def _import_sheet(args: argparse.Namespace, world: Any, lang: messages.Lang) -> Any:
@@ -232,6 +355,18 @@ async def _import_sheet(args: argparse.Namespace, world: Any, lang: messages.Lan
     )
 
 
+def _witness(args: argparse.Namespace, config: Settings) -> Any:
+    from api.commands import witness
+
+    match args.action:
+        case "add-log":
+            return witness.add_log(config, args.vkey, args.origin)
+        case "add-witness":
+            return witness.add_witness(config, args.vkey, args.url)
+        case _:
+            return witness.show(config)
+
+
 def _demo(args: argparse.Namespace, config: Settings) -> int:
     """The demo county is built by `api.demo`, which brings its own clock."""
     from api import demo
@@ -251,7 +386,8 @@ async def _awaited(work: Awaitable[Any]) -> Any:
 @contextmanager
 def _bar(args: argparse.Namespace) -> Iterator[Any]:
     """A progress bar on a terminal: call it with how much was done, and `total=`, `what=` when they are known."""
-    if args.json or args.command not in ("verify", "demo", "import") or not sys.stderr.isatty():
+    long = args.command in ("verify", "demo", "import", "export", "backup", "restore")
+    if args.json or not long or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

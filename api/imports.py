@@ -29,6 +29,7 @@ from ledger.errors import Refusal
 from ledger.keys import Keys
 from ledger.model import Act
 from ledger.port import Answer
+from ledger.rotation import SigningKeys
 from ledger.tables import Key, Table
 from ledger.view import View, local_day
 from rules.engine.model import Pack
@@ -59,6 +60,8 @@ class Town(Protocol):
     def packs(self) -> Shelf: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def signing(self) -> SigningKeys: ...
 
 
 @dataclass(slots=True)
@@ -170,6 +173,7 @@ class _Settling:
     places: Sequence[Place]
     opening: Sequence[str]
     keys: Keys
+    vkey: str
     pack: Pack
     actor: str
     txn: str
@@ -199,7 +203,7 @@ class _Settling:
                 journal,
                 act,
                 origin=self.keys.journal_origin(journal),
-                vkey=self.keys.vkey,
+                vkey=self.vkey,
                 recovery=self.keys.recovery,
                 zone=self.pack.zone,
                 policy={"pack": self.pack.hash, "base": self.pack.base_standing},
@@ -213,9 +217,8 @@ async def commit_places(town: Town, plan: Plan[Place], actor: str, *, skip: bool
     plan.check(skip)
     places = [place for _, place in plan.ready]
     new = [place.code for row, place in plan.ready if place.level == "community" and plan.states[row] == NEW]
-    command = _Settling(places, sorted(new), town.keys, town.packs.newest(), actor, town.ledger.new_id("txn"))
     if places:
-        await town.ledger.submit(command)
+        await _settle(town, places, sorted(new), actor)
         await town.register.reload()
     return Imported(plan.counts, plan.rows, {row: place.code for row, place in plan.ready})
 
@@ -225,8 +228,14 @@ async def open_journals(town: Town, codes: Sequence[str], actor: str) -> list[st
     for code in codes:
         if town.register.place(code).level != "community":
             raise Refusal("not_found", what="community", id=code)
-    command = _Settling((), sorted(set(codes)), town.keys, town.packs.newest(), actor, town.ledger.new_id("txn"))
-    return (await town.ledger.submit(command)).value
+    return await _settle(town, (), sorted(set(codes)), actor)
+
+
+async def _settle(town: Town, places: Sequence[Place], opening: Sequence[str], actor: str) -> list[str]:
+    async with town.signing.steady() as signer:
+        txn = town.ledger.new_id("txn")
+        command = _Settling(places, opening, town.keys, signer.vkey, town.packs.newest(), actor, txn)
+        return (await town.ledger.submit(command)).value
 
 
 # people --------------------------------------------------------------------------------------------------------

@@ -9,25 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from api.tables import ATTEMPT, SESSION
+from api import erasure
+from api.people.tables import ACTIVATION
+from api.settings import SettingsError
+from api.tables import ACCESS, ATTEMPT, SESSION
+from api.witness.client import EpochLog, offer
 from api.world import World
 from ledger import codec
 from ledger.book.awards import expire_lots
 from ledger.errors import Refusal, Unavailable
+from ledger.guard import GuardBusy
 from ledger.model import Act
-from ledger.port import Answer, PutRows, Retry
-from ledger.tables import BALANCE, MEMBER, Key, Table
+from ledger.port import FORGOTTEN, Answer, PutRows, Retry
+from ledger.publish import Forked
+from ledger.seals import make_seals
+from ledger.tables import BALANCE, MEMBER, REQUEST, Key, Table
 from ledger.view import View, local_day
 from merchants.jobs import expire_holds
 
 log = logging.getLogger("jifen.jobs")
 
 EVERY_S = 5.0
+PUBLISH_S = 0.5
+EPOCH_S = 600.0
+PATIENCE_S = 60.0
 CHUNK = 200
 DAY_US = 86_400_000_000
+SEALING_S = 300.0
+SEALING_FROM_US = 3 * 3_600_000_000  # a day of seals begins at three in the morning, when little is going on
+ERASURES_S = 60.0
+HOUSEKEEPING_S = 600.0
+REFUSALS_KEPT_DAYS = 30
+ACCESS_KEPT_DAYS = 1096  # three years, as long as other records of how personal data was handled (PIPL art. 56)
 
 
 async def holds(world: World) -> int:
@@ -96,6 +113,45 @@ async def _expire(world: World, journal: str, subject: str, today: str) -> int:
     return int(answer.value)
 
 
+async def seals(world: World) -> int:
+    """Seal every journal in which something was posted since its last seal."""
+    return await _seal(world, [one["journal"] for one in await world.ledger.journals()])
+
+
+async def daily_seals(world: World) -> int:
+    """The same once a day: what the server asks every few minutes."""
+    rows = await world.ledger.fetch(
+        "SELECT h.journal, h.zone, (SELECT e.recorded_at FROM seal s JOIN entry e ON e.journal = s.journal "
+        "AND e.seq = s.seq WHERE s.journal = h.journal ORDER BY s.since DESC LIMIT 1) FROM head h ORDER BY h.journal"
+    )
+
+    def day(instant: int, zone: str) -> str:
+        return local_day(instant - SEALING_FROM_US, zone)
+
+    now = world.ledger.clock()
+    return await _seal(world, [j for j, zone, last in rows if last is None or day(last, zone) < day(now, zone)])
+
+
+async def _seal(world: World, journals: Iterable[str]) -> int:
+    done = 0
+    for journal in journals:
+        try:
+            done += await make_seals(world.ledger, journal)
+        except ValueError as error:  # entries that are not what was hashed: the other journals are sealed all the same
+            log.error("not sealed: %s: %s", journal, error)
+    return done
+
+
+async def checkpoints(world: World) -> int:
+    """Sign and publish now, with an epoch over all journals."""
+    return await world.publisher.publish(epoch=True)
+
+
+async def witnesses(world: World) -> int:
+    """Have the newest checkpoint of the epoch log cosigned by those witnesses that have not done so yet."""
+    return await offer(world.home, EpochLog(world.published, world.publisher), world.clock)
+
+
 async def sessions(world: World) -> int:
     """Forget sessions that are over and tries of yesterday."""
     now = world.ledger.clock()
@@ -110,16 +166,101 @@ async def sessions(world: World) -> int:
     return done
 
 
-JOBS: dict[str, Callable[[World], Awaitable[int]]] = {"holds": holds, "lots": lots, "sessions": sessions}
+async def retention(world: World) -> int:
+    """Delete what has served its time: refusals kept for repeats, printed codes, the log of who read what."""
+    now = world.ledger.clock()
+    refused = "SELECT caller, key FROM request WHERE refusal <> '' AND recorded_at < ? AND digest <> ? LIMIT 500"
+    over = "SELECT digest FROM activation WHERE expires_at < ? OR used_at BETWEEN 1 AND ? LIMIT 500"
+    read = "SELECT id FROM (SELECT id, at FROM access_log ORDER BY id LIMIT 500) oldest WHERE at < ?"
+    done = 0
+    for table, sql, *params in (
+        # A key that registered somebody who was erased since must never register them anew: its refusal stays.
+        (REQUEST, refused, now - REFUSALS_KEPT_DAYS * DAY_US, FORGOTTEN),
+        (ACTIVATION, over, now, now - DAY_US),
+        (ACCESS, read, now - ACCESS_KEPT_DAYS * DAY_US),
+    ):
+        while rows := await world.ledger.fetch(sql, *params):
+            await world.ledger.submit(PutRows(removes=tuple((table, tuple(key)) for key in rows)))
+            done += len(rows)
+    return done
+
+
+async def erasures(world: World) -> int:
+    """Finish erasures whose traces could not be cleared at once."""
+    return await erasure.finish(world)
+
+
+async def keycopy(world: World) -> int:
+    """Renew the copy of the key store once a day."""
+    store = world.people.keystore
+    if world.ledger.clock() / 1e6 - store.copied_at() < DAY_US / 1e6:
+        return 0
+    await asyncio.to_thread(store.roll)
+    return 1
+
+
+JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
+    "holds": holds,
+    "lots": lots,
+    "seals": seals,
+    "checkpoints": checkpoints,
+    "witnesses": witnesses,
+    "sessions": sessions,
+    "erasures": erasures,
+    "keycopy": keycopy,
+    "retention": retention,
+}
 
 
 async def loop(world: World, every: float = EVERY_S) -> None:
     """What the server does beside answering. Ends when it is cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_repeat("holds", holds, world, every))
+        tasks.create_task(_repeat("erasures", erasures, world, ERASURES_S))
+        tasks.create_task(_repeat("keycopy", keycopy, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("retention", retention, world, HOUSEKEEPING_S))
+        tasks.create_task(publishing(world))
+        tasks.create_task(_repeat("seals", daily_seals, world, SEALING_S))
+        tasks.create_task(_repeat("witnesses", witnesses, world, every))
+
+
+async def _repeat(name: str, job: Callable[[World], Awaitable[int]], world: World, every: float) -> None:
     while True:
         await asyncio.sleep(every)
         try:
-            await holds(world)
+            await job(world)
         except Unavailable as refusal:  # an unsafe clock, a lost database: sweeps wait
-            log.warning("holds: %s", refusal.code)
+            log.warning("%s: %s", name, refusal.code)
+        except SettingsError as error:  # a file of the operator's that cannot be read
+            log.error("%s: %s", name, error)
+            await asyncio.sleep(PATIENCE_S)
         except Exception:
-            log.exception("holds: failed")
+            log.exception("%s: failed", name)
+
+
+async def publishing(world: World) -> None:
+    """Sign what was committed, twice a second, and an epoch over all journals every ten minutes.
+
+    Of several server processes one does it: whoever finds the guard's lock free. A fork freezes the ledger.
+    """
+    pause, last_epoch = PUBLISH_S, time.monotonic()
+    while True:
+        await asyncio.sleep(pause)
+        pause = PUBLISH_S
+        due = time.monotonic() - last_epoch >= EPOCH_S
+        try:
+            await world.publisher.publish(epoch=due)
+            if due:
+                last_epoch = time.monotonic()
+        except GuardBusy:
+            pause = PUBLISH_S * 2
+        except Forked as fork:
+            world.ledger.frozen = fork
+            log.error("read-only: %s (docs/operations.md)", fork)
+            return
+        except Unavailable as refusal:
+            log.warning("publishing: %s", refusal.code)
+            pause = EVERY_S
+        except Exception:
+            log.exception("publishing: failed")
+            pause = EVERY_S

@@ -2,11 +2,12 @@
 """Everything a running deployment holds, put together in one place: ledger, vault, register, packs, desk, shop, staff.
 
 The server, the command line and the tests all start here. `init` makes keys and schema and is safe to repeat; `open`
-changes nothing and refuses to start where a step is missing.
+finishes what an erasure has left undone, and refuses to start where a step is missing.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,18 +17,26 @@ from typing import Any
 
 from api.auth import Caller, Gate
 from api.db import bind, make_engine
+from api.erasure import reapply
 from api.people.keystore import Keystore
 from api.people.records import age
 from api.people.vault import People
 from api.settings import Settings
 from api.staff import Staff
 from api.tables import ACCESS
+from api.witness.server import Witness
 from ledger import keys
 from ledger.clock import Clock, system_clock
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.errors import Refusal
-from ledger.migrate import SchemaError, steps
+from ledger.guard import ForkGuard
+from ledger.migrate import UNFINISHED, SchemaError, steps
 from ledger.port import PutRows
+from ledger.publish import Publisher, check_guard
+from ledger.published import Published, public_keys
+from ledger.receipt import format_receipt
+from ledger.rotation import SigningKeys
+from ledger.statements import Statements
 from ledger.view import local_day
 from merchants.catalogue import load_scenarios
 from merchants.model import Traits
@@ -35,6 +44,8 @@ from merchants.shop import Shop
 from rules.desk import Desk
 from rules.register import Register
 from rules.shelf import Shelf
+
+log = logging.getLogger("jifen.world")
 
 _ROOT = Path(__file__).parent.parent
 ROOMS = {
@@ -63,6 +74,12 @@ class World:
     staff: Staff
     gate: Gate
     keys: keys.Keys
+    guard: ForkGuard
+    signing: SigningKeys
+    publisher: Publisher
+    published: Published
+    statements: Statements
+    witness: Witness
 
     def __init__(
         self,
@@ -70,10 +87,14 @@ class World:
         *,
         clock: Clock = system_clock,
         random: Callable[[int], bytes] = os.urandom,
+        restoring: bool = False,
     ) -> None:
+        """`restoring`: open a database whose restore has not come to its end."""
         self.settings = settings
+        self._restoring = restoring
         self.clock = clock
         self.random = random
+        self.traces: dict[str, set[bytes] | None] = {}  # of erased subjects, still to be searched for (api/erasure.py)
         self._opened: list[Any] = []
 
     @property
@@ -109,6 +130,16 @@ class World:
         self._opened.append(self.ledger)
         await self.ledger.open()
         await self._check_schema()
+        self.guard = ForkGuard(self.home / "guard.db")
+        self.ledger.frozen = await check_guard(self.ledger, self.guard)
+        if self.ledger.frozen is not None:
+            log.error("read-only: %s (docs/operations.md)", self.ledger.frozen)
+        self.signing = SigningKeys(self.ledger, self.home, self.keys)
+        self.publisher = Publisher(self.ledger, self.guard, self.signing)
+        self.published = Published(self.ledger)
+        self.statements = Statements(self.ledger, self._receipt)
+        self.witness = Witness(self.home, self.keys, self.clock)
+        self._opened.append(self.witness)
         engine = make_engine(url)
         self._opened.append(engine)
         await engine.open()
@@ -124,6 +155,7 @@ class World:
         self.shop = Shop(self.ledger, load_scenarios(), counter, bands)
         self.gate = Gate(self.ledger, self.settings.timezone)
         self.staff = Staff(self.ledger, self.gate, self.covers)
+        await reapply(self)
 
     async def _check_schema(self) -> None:
         try:
@@ -131,7 +163,8 @@ class World:
         except Exception as error:
             raise NotReady("the database is empty; make it with: jifen init") from error
         try:
-            missing = list(steps(ROOMS, self.ledger.store.dialect, {(r, s): h for r, s, h in rows}))
+            done = {(r, s): h for r, s, h in rows if not (self._restoring and r == UNFINISHED)}
+            missing = list(steps(ROOMS, self.ledger.store.dialect, done))
         except SchemaError as error:
             raise NotReady(str(error)) from error
         if missing:
@@ -145,6 +178,14 @@ class World:
                 closing = part.close()
                 if closing is not None:
                     await closing
+
+    async def _receipt(self, journal: str, seq: int) -> str:
+        return format_receipt(await self.published.receipt(journal, seq)).decode()
+
+    async def public_keys(self) -> Any:
+        """`keys.json`, docs/spec/export.md."""
+        witnesses = [peer.key.text for peer in self.witness.configured().witnesses]
+        return await public_keys(self.ledger, self.keys.origin, self.keys.vkey, self.keys.recovery, witnesses)
 
     # small things that several doors ask ---------------------------------------------------------------------------
 
@@ -170,7 +211,8 @@ class World:
     async def saw(self, caller: Caller, subject: str, what: str) -> None:
         """Write down that somebody read a record that is not their own."""
         if caller.subject != subject:
-            row = (self.ledger.new_id("acc"), self.ledger.clock(), caller.id, subject, what)
+            roles = " ".join(f"{role}@{place}" for role, place in caller.actor.roles)
+            row = (self.ledger.new_id("acc"), self.ledger.clock(), caller.id, subject, what, roles)
             await self.ledger.submit(PutRows(inserts=((ACCESS, row),)))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks [engine|batch|sheet|http|growth …]`: which figures, on which databases."""
+"""`python -m benchmarks [engine|batch|sheet|http|growth|verify …]`: which figures, on which databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import uvloop
 
-from benchmarks import batch, engine, growth, http
+from benchmarks import batch, engine, growth, http, verify
 from tests.pg import Cluster
 
 Fresh = Callable[[], str]
@@ -33,11 +33,12 @@ def databases(names: list[str]) -> Iterator[dict[str, Fresh]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", metavar="what", help="engine, batch, http, growth")
+    parser.add_argument("what", nargs="*", metavar="what", help="engine, batch, http, growth, verify")
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--entries", type=int, default=1_000_000, help="how far `growth` goes")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="how far `growth` and `verify` go")
+    parser.add_argument("--memory", action="store_true", help="`verify`: also five times as many entries")
     args = parser.parse_args()
     gc.set_threshold(100_000, 50, 100)
     chosen = args.what or ["engine", "batch", "http"]
@@ -49,6 +50,8 @@ def main() -> None:
                 uvloop.run(batch.run(urls))
             elif what == "http":
                 uvloop.run(http.run(urls, seconds=args.seconds, runs=args.runs))
+            elif what == "verify":
+                verify.run(entries=args.entries, runs=args.runs, memory=args.memory)
             else:
                 uvloop.run(growth.run(urls, entries=args.entries))
 

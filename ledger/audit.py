@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay: every entry is read again, hashed again and applied again, and what follows is held against what is stored.
+"""Verification of the database: entries, derived tables, trees and signatures, and what was not checked.
 
-Says what it checked and what it did not. Trees, checkpoints and signatures are not part of it yet, so a journal that
-passes is consistent with itself; that nobody replaced all of it is for a checkpoint held elsewhere to show.
+The rules are in `ledger.verify`; this file plans the work, puts the parts together and says in lines what came of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
 
+from ledger import codec, merkle, note
 from ledger.engine import Ledger
-from ledger.replay import Counts, Departure, HeldSoFar, Replay, check
-from ledger.view import rfc3339
-
-CHUNK = 2_000
+from ledger.verify import anchor, cross, derived
+from ledger.verify.quick import GROUP, Group
+from ledger.verify.replay import Outcome
+from ledger.verify.source import Source, open_source
+from ledger.verify.spine import Peaks
+from ledger.verify.workers import Task, run_all
 
 Progress = Callable[[int], None]
+SMALL = 50_000  # entries below which more processes only cost
+_NOT_CHECKED = (
+    "not checked: what keyed digests stand for (request, trace, memo, evidence, and the digests of retry keys), and "
+    "whether people are who the office says they are"
+)
 
 
 class Finding(NamedTuple):
-    """One thing that does not hold, at the first entry where it shows (-1: not at an entry)."""
+    """One thing that does not hold, at the first entry where it shows (-1: not at an entry). Journal '' is the epoch
+    log, or a table that spans journals."""
 
     journal: str
     seq: int
@@ -42,179 +51,252 @@ class Report:
         return not self.findings
 
 
-async def audit(ledger: Ledger, journal: str | None = None, progress: Progress | None = None) -> Report:
-    """Replay one journal or all of them. Reads only."""
-    report = Report()
-    deeds: list[tuple[str, str, str, int, bool]] = []
-    replays: list[Replay] = []
-    reversals: dict[tuple[str, int], tuple[int, int]] = {}
-    for head in await ledger.journals():
-        if journal is not None and head["journal"] != journal:
-            continue
-        replay = Replay(head["journal"])
-        before = len(report.findings)
-        await _replay_entries(ledger, replay, report, progress)
-        if len(report.findings) == before:
-            _compare_head(replay, head, report)
-            await _compare_derived(ledger, replay, report)
-            await _compare_links(ledger, replay, report)
-            replays.append(replay)
-            deeds += [(at, replay.journal, cause, seq, new) for at, cause, seq, new in replay.deeds]
-            for where, seq, by_seq, shortfall in replay.reversals:
-                if (where, seq) in reversals:
-                    report.findings.append(Finding(where, seq, "reversed twice"))
-                reversals[where, seq] = (by_seq, shortfall)
-        bad = report.findings[before:]
-        report.lines.append(
-            f"{replay.journal}: {replay.size} entries, "
-            + (f"first fault at entry {bad[0].seq}: {bad[0].what}" if bad else "chain, balances, holds and caps agree")
-        )
-    if journal is None and report.ok:
-        _compare_carried(replays, report)
-        await _compare_global(ledger, _owners(deeds, report), reversals, report)
-        await _find_strays(ledger, report)
-    report.lines.append("not checked: checkpoints and signatures (NOT ANCHORED: consistent with itself only)")
+async def audit(
+    ledger: Ledger,
+    journal: str | None = None,
+    progress: Progress | None = None,
+    *,
+    pins: Sequence[bytes] = (),
+    quick: bool = False,
+    jobs: int = 1,
+) -> Report:
+    """Verify one journal or all of them, as of now, on connections of its own. Reads only.
+
+    `pins` are checkpoints or receipts from elsewhere (raises `BadPin`). `quick`: hashes, links, trees and signatures
+    only. `jobs` processes share the work.
+    """
+    read = [anchor.read_pin(pin) for pin in pins]
+    loop = asyncio.get_running_loop()
+
+    def advance(count: int) -> None:
+        if progress is not None:
+            loop.call_soon_threadsafe(progress, count)
+
+    check = _Check(ledger.url, journal, read, quick, jobs, advance)
+    report = await asyncio.to_thread(check.run)
+    await asyncio.sleep(0)  # progress that is still on its way
     return report
 
 
-async def _bodies(ledger: Ledger, journal: str) -> AsyncIterator[tuple[Any, ...]]:
-    seq = -1
-    while True:
-        rows = await ledger.fetch(
-            "SELECT seq, leaf, prev, kind, subject, recorded_at, body FROM entry WHERE journal = ? AND seq > ? "
-            "ORDER BY seq LIMIT ?",
-            journal, seq, CHUNK,
-        )  # fmt: skip
-        for row in rows:
-            yield row
-        if len(rows) < CHUNK:
-            return
-        seq = rows[-1][0]
+class _Check:
+    """One verification."""
+
+    def __init__(
+        self,
+        url: str,
+        journal: str | None,
+        pins: Sequence[tuple[note.Note, note.Checkpoint]],
+        quick: bool,
+        jobs: int,
+        progress: Progress,
+    ) -> None:
+        self.url = url
+        self.only = journal
+        self.pins = pins
+        self.quick = quick
+        self.jobs = jobs
+        self.progress = progress
+        self.report = Report()
+
+    def run(self) -> Report:
+        source = open_source(self.url)
+        try:
+            self._run(source)
+        finally:
+            source.close()
+        return self.report
+
+    def _run(self, source: Source) -> None:
+        published = anchor.read_published(source)
+        origins = self._journals(source)
+        for _, point in self.pins:
+            for journal, (origin, _) in origins.items():
+                if point.origin == origin:
+                    published.want(journal, point.size)
+                elif point.origin == origin.rpartition("/")[0]:
+                    published.want(anchor.EPOCHS, point.size)
+        total = sum(size for _, size in origins.values())
+        jobs = self.jobs if total >= SMALL else 1
+        tasks = self._tasks(origins, published, total, jobs)
+        results = run_all(self.url, source, tasks, jobs, self.progress)
+        outcomes = self._put_together(source, origins, published, tasks, results)
+        sizes = self._check_published(source, published, outcomes)
+        if self.only is None and not self._bad(outcomes):
+            self._check_together(source, published, outcomes, tasks, results)
+        self._say(outcomes, sizes, published)
+
+    # planning --------------------------------------------------------------------------------------------------
+
+    def _journals(self, source: Source) -> dict[str, tuple[str, int]]:
+        """Journal → the origin it gives itself, and how many entries it has."""
+        found: dict[str, tuple[str, int]] = {}
+        for journal, size in source.rows("SELECT journal, size FROM head ORDER BY journal"):
+            if self.only is not None and journal != self.only:
+                continue
+            rows = source.rows("SELECT MAX(seq) FROM entry WHERE journal = ?", journal)
+            last = rows[0][0]
+            origin = _genesis(source, journal).get("origin", "")
+            found[journal] = (origin if isinstance(origin, str) else "", size if last is None else max(size, last + 1))
+        return found
+
+    def _tasks(
+        self, origins: dict[str, tuple[str, int]], published: anchor.Published, total: int, jobs: int
+    ) -> list[Task]:
+        tasks: list[Task] = []
+        for journal, (_, size) in origins.items():
+            marks = tuple(sorted(published.wanted.get(journal, ())))
+            shared_out = self.quick or (jobs > 1 and size > max(GROUP, total // jobs))
+            if not self.quick:
+                tasks.append(Task("replay", journal, 0, size, marks, not shared_out))
+            if shared_out:
+                starts = range(0, max(size, 1), GROUP)
+                tasks += [Task("hash", journal, start, min(start + GROUP, size), marks) for start in starts]
+        if self.only is None and not self.quick:
+            tasks.append(Task("deeds", end=total // 10))
+        return tasks
+
+    # putting together ------------------------------------------------------------------------------------------
+
+    def _put_together(
+        self,
+        source: Source,
+        origins: dict[str, tuple[str, int]],
+        published: anchor.Published,
+        tasks: Sequence[Task],
+        results: Sequence[Any],
+    ) -> dict[str, Outcome]:
+        outcomes: dict[str, Outcome] = {}
+        groups: dict[str, list[Group]] = {}
+        for task, result in zip(tasks, results, strict=True):
+            if task.what == "replay":
+                outcomes[task.journal] = result
+            elif task.what == "hash":
+                groups.setdefault(task.journal, []).append(result)
+        for journal in origins:
+            outcome = outcomes.get(journal)
+            if outcome is None:
+                outcome = outcomes[journal] = _unread(source, journal)
+            if journal in groups:
+                _join(source, outcome, groups[journal])
+            if outcome.fault is not None:
+                self.report.findings.append(Finding(journal, *outcome.fault))
+            self.report.findings += [Finding(journal, *one) for one in outcome.findings]
+        return outcomes
+
+    def _bad(self, outcomes: dict[str, Outcome]) -> bool:
+        return any(outcome.fault or outcome.findings for outcome in outcomes.values())
+
+    def _check_published(
+        self, source: Source, published: anchor.Published, outcomes: dict[str, Outcome]
+    ) -> dict[str, int]:
+        """Checkpoints of journals that hold; the size of the newest of each."""
+        sizes: dict[str, int] = {}
+        for journal, outcome in outcomes.items():
+            rows = published.checkpoints.get(journal, [])
+            sizes[journal] = rows[-1][0] if rows else 0
+            if outcome.fault is None:
+                wrong, _ = anchor.check_journal(outcome, rows)
+                self.report.findings += [Finding(journal, -1, what) for what in wrong]
+                stored = derived.tiles(source, journal).keys()
+                more = [*derived.missing_tiles(stored, sizes[journal]), *anchor.check_losses(outcome)]
+                self.report.findings += [Finding(journal, *one) for one in more]
+        return sizes
+
+    def _check_together(
+        self,
+        source: Source,
+        published: anchor.Published,
+        outcomes: dict[str, Outcome],
+        tasks: Sequence[Task],
+        results: Sequence[Any],
+    ) -> None:
+        findings: list[cross.Finding] = [*anchor.check_epochs(source, published, outcomes)]
+        if not self.quick:
+            deeds = next(result for task, result in zip(tasks, results, strict=True) if task.what == "deeds")
+            findings += cross.compare(source, outcomes, deeds)
+            findings += cross.requests(source)
+        findings += cross.strays(source)
+        self.report.findings += [Finding(*one) for one in findings]
+
+    # saying ----------------------------------------------------------------------------------------------------
+
+    def _say(self, outcomes: dict[str, Outcome], sizes: dict[str, int], published: anchor.Published) -> None:
+        report = self.report
+        anchored: list[str] = []
+        for pin in self.pins:
+            wrong, said = anchor.check_pin(pin, published, outcomes)
+            if wrong is not None:
+                report.findings.append(Finding(*wrong))
+            else:
+                anchored.append(said)
+        checked = "hashes and links agree" if self.quick else "chain, balances, holds and caps agree"
+        for journal, outcome in outcomes.items():
+            bad = [one for one in report.findings if one.journal == journal]
+            if bad:
+                first = bad[0]
+                where = f"at entry {first.seq}" if first.seq >= 0 else "in what is derived"
+                report.lines.append(f"{journal}: {outcome.size} entries, first fault {where}: {first.what}")
+                continue
+            waiting = outcome.size - sizes.get(journal, 0)
+            late = f" ({waiting} entries sequenced, not yet published: self-consistent only)" if waiting else ""
+            report.lines.append(f"{journal}: {outcome.size} entries, {checked}{late}")
+        report.lines += [one.what for one in report.findings if one.journal not in outcomes]
+        if self.quick:
+            report.lines.append("not checked (--quick): what the entries say, and every table derived from them")
+        elif self.only is not None:
+            report.lines.append("not checked (one journal): epochs, deeds awarded elsewhere, the other side of moves")
+        report.lines.append(_NOT_CHECKED)
+        report.lines += anchored or [
+            "NOT ANCHORED: consistent with itself only; a checkpoint or receipt from elsewhere (--from) would show "
+            "that it is the history that others have seen"
+        ]
 
 
-async def _replay_entries(ledger: Ledger, replay: Replay, report: Report, progress: Progress | None) -> None:
-    async for row in _bodies(ledger, replay.journal):
-        fault = check(replay, row)
-        if fault:
-            report.findings.append(Finding(replay.journal, replay.size, fault))
-            return
-        replay.size += 1
-        replay.leaf = bytes(row[1])
-        if progress is not None and replay.size % CHUNK == 0:
-            progress(CHUNK)
+def _genesis(source: Source, journal: str) -> dict[str, Any]:
+    """`data` of entry 0 as it stands there."""
+    rows = source.rows("SELECT body FROM entry WHERE journal = ? AND seq = 0", journal)
+    try:
+        data = codec.decode(rows[0][0])["data"]
+    except (codec.NotCanonical, KeyError, IndexError):
+        return {}
+    return data if isinstance(data, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
-def _compare_head(replay: Replay, head: dict[str, Any], report: Report) -> None:
-    stored = (head["size"], head["leaf"], head["recorded_at"], head["takeover"])
-    if head["size"] > replay.size:
-        report.findings.append(Finding(replay.journal, replay.size, "the head counts this entry, and it is missing"))
-    elif stored != (replay.size, replay.leaf.hex(), replay.recorded_at, replay.takeover):
-        report.findings.append(Finding(replay.journal, replay.size - 1, "the head does not stand at the last entry"))
+def _unread(source: Source, journal: str) -> Outcome:
+    """What --quick knows of a journal: who signs it, and no more."""
+    outcome = Outcome(journal, genesis=_genesis(source, journal))
+    sql = "SELECT seq, body FROM entry WHERE journal = ? AND kind = 'key' ORDER BY seq"
+    for seq, body in source.rows(sql, journal):
+        try:
+            data = orjson.loads(body)["data"]
+            outcome.keys.append((seq, data["vkey"], data["authority"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            outcome.fault = (seq, "a key entry that names no key")
+    return outcome
 
 
-async def _compare_derived(ledger: Ledger, replay: Replay, report: Report) -> None:
-    def differ(what: str, stored: dict[Any, Any], expected: dict[Any, Any]) -> None:
-        for key in stored.keys() | expected.keys():
-            if stored.get(key) != expected.get(key):
-                report.findings.append(
-                    Finding(
-                        replay.journal,
-                        -1,
-                        f"{what} {key}: stored {stored.get(key)}, replay {expected.get(key)}",
-                    )
-                )
-                return
-
-    journal = replay.journal
-    rows = await ledger.fetch("SELECT account, unit, lot, amount FROM balance WHERE journal = ?", journal)
-    differ("balance", {tuple(row[:3]): row[3] for row in rows}, replay.balances)
-
-    rows = await ledger.fetch("SELECT subject, kind, state, home, opened_seq FROM member WHERE journal = ?", journal)
-    differ("member", {row[0]: tuple(row[1:]) for row in rows}, replay.members)
-
-    rows = await ledger.fetch("SELECT subject, cap, start, used FROM tally WHERE journal = ?", journal)
-    tallies = {tuple(row[:3]): row[3] for row in rows}
-    for key in [key for key in tallies if key[0] in replay.arrivals and key not in replay.tallies]:
-        replay.brought.setdefault(key[0], {})[key[1:]] = tallies.pop(key)
-    differ("tally", tallies, replay.tallies)
-
-    rows = await ledger.fetch(
-        "SELECT hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, lots "
-        "FROM hold WHERE journal = ?",
-        journal,
-    )
-    holds: dict[str, HeldSoFar] = {}
-    for hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, lots in rows:
-        opened = (subject, rfc3339(expires_at), amount, seq, bytes(leaf).hex())
-        holds[hold] = HeldSoFar(*opened, state, captured, released, refunded, grace, orjson.loads(lots))
-    differ("hold", holds, replay.holds)
-
-
-async def _compare_links(ledger: Ledger, replay: Replay, report: Report) -> None:
-    for seq, journal, target, leaf in replay.links:
-        rows = await ledger.fetch("SELECT leaf FROM entry WHERE journal = ? AND seq = ?", journal, target)
-        if not rows or bytes(rows[0][0]).hex() != leaf:
-            report.findings.append(
-                Finding(replay.journal, seq, f"it links an entry {journal}/{target} that is not there")
-            )
-            return
-
-
-def _compare_carried(replays: list[Replay], report: Report) -> None:
-    """What a subject's caps had counted when it moved, against what its new journal went on with."""
-    departures: dict[Departure, tuple[Counts, Departure | None]] = {}
-    for replay in replays:
-        departures.update(replay.departures)
-
-    def counted(where: Departure | None) -> Counts:
-        own, before = departures.get(where, ({}, None)) if where is not None else ({}, None)
-        return {**(counted(before) if before is not None else {}), **own}
-
-    for replay in replays:
-        for seq, subject, key, used, where in replay.carried:
-            if counted(where).get(key, 0) != used:
-                report.findings.append(Finding(replay.journal, seq, f"tally {key} of {subject} was not carried along"))
-        for subject, where in replay.arrivals.items():
-            own = {key[1:] for key in replay.tallies if key[0] == subject}
-            expected = {key: used for key, used in counted(where).items() if key not in own}
-            if replay.brought.get(subject, {}) != expected:
-                report.findings.append(Finding(replay.journal, -1, f"tally of {subject} differs from what it brought"))
-
-
-def _owners(deeds: list[tuple[str, str, str, int, bool]], report: Report) -> dict[str, tuple[str, int, int]]:
-    """Cause → (journal, seq, replaced): the first award of each deed, and how many took its place (one may)."""
-    owners: dict[str, tuple[str, int, int]] = {}
-    for _, journal, cause, seq, new in sorted(deeds, key=lambda deed: (not deed[4], deed)):
-        first = owners.get(cause)
-        if first is None:
-            owners[cause] = (journal, seq, 0)
-        elif new or first[2]:
-            report.findings.append(Finding(journal, seq, f"this deed was awarded before, at {first[0]}/{first[1]}"))
-        else:
-            owners[cause] = (*first[:2], 1)
-    return owners
-
-
-async def _find_strays(ledger: Ledger, report: Report) -> None:
-    """Rows of journals that have no head."""
-    for table in ("entry", "balance", "member", "tally", "hold"):
-        rows = await ledger.fetch(
-            f"SELECT DISTINCT journal FROM {table} WHERE journal NOT IN (SELECT journal FROM head) ORDER BY journal"
-        )
-        report.findings += [Finding(row[0], -1, f"table {table} has rows of a journal without a head") for row in rows]
-
-
-async def _compare_global(
-    ledger: Ledger,
-    owners: dict[str, tuple[str, int, int]],
-    reversals: dict[tuple[str, int], tuple[int, int]],
-    report: Report,
-) -> None:
-    """Tables that span journals: causes and reversals."""
-    rows = await ledger.fetch("SELECT digest, journal, seq, reversed, replaced FROM cause")
-    expected = {cause: (j, seq, int((j, seq) in reversals), replaced) for cause, (j, seq, replaced) in owners.items()}
-    if {bytes(row[0]).hex(): tuple(row[1:]) for row in rows} != expected:
-        report.findings.append(Finding("", -1, "the table of deeds does not agree with the entries"))
-    rows = await ledger.fetch("SELECT journal, seq, by_seq, shortfall FROM reversed")
-    if {(journal, seq): (by, short) for journal, seq, by, short in rows} != reversals:
-        report.findings.append(Finding("", -1, "the table of reversals does not agree with the entries"))
+def _join(source: Source, outcome: Outcome, groups: Sequence[Group]) -> None:
+    """One journal's row groups as if they had been read in one go."""
+    tiles = derived.tiles(source, outcome.journal)
+    high = {key: value for key, value in tiles.items() if key[0] > 16}
+    peaks = Peaks(high)
+    fault: tuple[int, str] | None = None
+    seen, bad = 0, None
+    for group in groups:
+        for size, parts in group.marked.items():
+            outcome.roots[size] = merkle.fold(peaks.with_more(parts))
+        for level, grown in group.peaks:
+            peaks.add(level, grown)
+        seen, bad = seen + group.seen, bad or group.bad
+        if group.fault is not None:
+            fault = group.fault
+            break
+    outcome.size = max(outcome.size, peaks.size)
+    if fault is not None and (outcome.fault is None or fault[0] <= outcome.fault[0]):
+        outcome.fault = fault
+        outcome.findings.clear()
+    if outcome.fault is None:
+        outcome.findings += derived.compare_tiles(tiles, seen + peaks.seen, bad or peaks.bad)
+        rows = source.rows("SELECT size FROM head WHERE journal = ?", outcome.journal)
+        if rows and rows[0][0] != peaks.size:
+            outcome.findings.append((peaks.size, "the head counts other entries than there are"))

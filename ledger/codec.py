@@ -8,7 +8,7 @@ space, UTF-8. On that subset it equals RFC 8785. docs/spec/entry.md has the fiel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -110,6 +110,11 @@ def genesis_prev(origin: str, vkey: str, recovery: str, policy: dict[str, Any]) 
     return hashlib.sha256(b"jifen/genesis/1\n" + stated).hexdigest()
 
 
+def tallies_hash(tallies: Sequence[tuple[str, str, int]]) -> str:
+    """What a move says of the caps that go along: SHA-256, in hex, of the canonical [[cap, first day, used], …]."""
+    return _sha256(encode(sorted(tallies))).hexdigest()
+
+
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -139,8 +144,3 @@ def opened(key: bytes, nonce: bytes) -> Callable[[str, bytes], str]:
         return _sha256(outer + _sha256(inner + field.encode() + b"\n" + data).digest()).hexdigest()
 
     return digest
-
-
-def keyed(key: bytes, field: str, data: bytes) -> str:
-    """HMAC-SHA-256 of one field's bytes, in hex, under a key that is not an entry's."""
-    return hmac_sha256(key, field.encode() + b"\n" + data).hex()

@@ -4,7 +4,7 @@ here reveals anything about entries that no signed checkpoint covers yet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger import codec, note
@@ -68,6 +68,8 @@ class Published:
         signed, point = await self.checkpoint(journal)
         if seq >= point.size:
             raise Unavailable("not_published", retry_after=1)
+        # The key in force stands first. A second signature vouches for it once, in the rotation that is kept.
+        signed = signed._replace(signatures=signed.signatures[:1])
         return Receipt(entry.body, seq, await self.trees.inclusion(journal, seq, point.size), signed)
 
     async def _within(self, log: str, size: int | None) -> int:
@@ -84,22 +86,27 @@ class Published:
 
 
 async def public_keys(ledger: Ledger, origin: str, vkey: str, recovery: str, witnesses: Sequence[str] = ()) -> Any:
-    """`keys.json` (docs/spec/export.md): which keys have signed, and from which size of each journal on.
+    """`keys.json` (docs/spec/export.md), as of now; `vkey` stands for a deployment that has no journal yet."""
+    sizes = dict(await ledger.fetch("SELECT journal, size FROM head"))
+    keys = await keys_in_force(ledger, sizes) or [{"from": {}, "vkey": vkey}]
+    return {"keys": keys, "origin": origin, "recovery": recovery, "v": 1, "witnesses": list(witnesses)}
 
-    What the entries say goes first; `vkey` and `recovery` stand for a deployment that has no journal yet.
-    """
+
+async def keys_in_force(ledger: Ledger, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The `keys` of `keys.json`: in the order in which they came into force, as far as these sizes tell."""
     starts: dict[str, dict[str, int]] = {}
-    heads = await ledger.fetch("SELECT journal FROM head ORDER BY journal")
-    for (journal,) in heads:
-        opening = await ledger.entry(journal, 0)
-        recovery = opening.fields["data"]["recovery"]
-        starts.setdefault(opening.fields["data"]["vkey"], {})[journal] = 0
-    for (journal,) in heads:
+    found: list[tuple[int, str, int, str]] = []
+    for journal, size in sizes.items():
         rows = await ledger.fetch(
-            "SELECT seq, body FROM entry WHERE kind IN ('key', 'seal') AND journal = ? AND kind = 'key' ORDER BY seq",
+            "SELECT seq, recorded_at, body FROM entry WHERE journal = ? AND seq = 0 UNION ALL "
+            "SELECT seq, recorded_at, body FROM entry WHERE kind IN ('key', 'seal') AND journal = ? AND kind = 'key' "
+            "AND seq > 0 AND seq < ?",
             journal,
+            journal,
+            size,
         )
-        for seq, body in rows:
-            starts.setdefault(codec.decode(bytes(body))["data"]["vkey"], {})[journal] = seq + 1
-    keys = [{"vkey": key, "from": since} for key, since in starts.items()] or [{"vkey": vkey, "from": {}}]
-    return {"v": 1, "origin": origin, "recovery": recovery, "keys": keys, "witnesses": list(witnesses)}
+        for seq, at, body in rows:
+            found.append((at, journal, seq, codec.decode(bytes(body))["data"]["vkey"]))
+    for _, journal, seq, vkey in sorted(found):
+        starts.setdefault(vkey, {})[journal] = seq + 1 if seq else 0
+    return [{"from": since, "vkey": vkey} for vkey, since in starts.items()]

@@ -144,7 +144,7 @@ def award_draft(
 ) -> Draft:
     cause = ledger.cause("V1", deed.encode(), subject, day)
     return Draft(
-        "award", journal, act(ledger, day), subject=subject, group="G1", place="p1", rule="V1", pack="p@1",
+        "award", journal, act(ledger, day), subject=subject, group="G1", place="p1", rule="V1", pack="50" * 32,
         cause=cause, trace=b"{}", evidence=(b"photo",), caps=tuple(caps),
     )  # fmt: skip
 

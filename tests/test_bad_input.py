@@ -873,9 +873,12 @@ async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
 
 # Anybody who has signed in, or anybody at all, may read these: they say nothing of anyone.
 OPEN = {"/health", "/v1/status", "/v1/journals", "/v1/scenarios", "/v1/groups", "/v1/indicators", "/v1/packs"}
-OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants"}
+OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants", "/v1/witness/{origin_hash}/checkpoint"}
+OPEN |= {"/v1/public-keys", "/v1/epochs/checkpoint", "/v1/epochs/{epoch}"}
+OPEN |= {f"/v1/journals/{{journal}}/{what}" for what in ("checkpoint", "proof/inclusion", "proof/consistency", "seals")}
+PUBLIC_POSTS = ("/v1/sessions", "/v1/activations", "/v1/witness/add-checkpoint")
 # The caller's own; a record under /me says only what is the caller's.
-OWN = {"/v1/me", "/v1/me/balance", "/v1/me/entries", "/v1/sessions/current"}
+OWN = {"/v1/me", "/v1/me/balance", "/v1/me/entries", "/v1/me/statement", "/v1/sessions/current"}
 OUTSIDE = ("plain", "gridder", "far_admin", "far_staff", "client", "far_merchant", "body", "expired", None)
 REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
 
@@ -893,7 +896,7 @@ async def test_nobody_acts_or_reads_outside_role_and_place(town: Town) -> None:
                 answer = await town.send(operation.method, town.path(operation), caller, headers, json=body)
                 if caller == "expired" and verdict(answer) != "unauthenticated":
                     wrong.append(f"{operation} by expired: {answer.status_code} {answer.text[:200]}")
-                if operation.path in ("/v1/sessions", "/v1/activations"):
+                if operation.path in PUBLIC_POSTS:
                     if verdict(answer).startswith("!"):
                         wrong.append(f"{operation} by {caller}: {answer.text[:200]}")
                     continue
@@ -922,7 +925,7 @@ async def test_an_auditor_changes_nothing(town: Town) -> None:
         for operation in filter(lambda one: one.writes, town.operations):
             body = None if operation.schema is None else sample(operation.schema, town.known)
             answer = await town.send(operation.method, town.path(operation), "auditor", json=body)
-            if operation.path in ("/v1/sessions", "/v1/activations", "/v1/award-batches"):
+            if operation.path in (*PUBLIC_POSTS, "/v1/award-batches"):
                 continue  # public, and refused for its empty body
             if (code := verdict(answer)) not in REFUSED:
                 wrong.append(f"{operation}: {code} {answer.text[:200]}")

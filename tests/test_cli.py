@@ -36,6 +36,10 @@ ALL = list(commands(cli.parser()))
 # What each command is given to succeed, and what makes it end with 2; the office of the fixture is there.
 GOOD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("init",): (),
+    ("guard", "adopt"): (),  # before anything is signed there is nothing to lose
+    ("backup",): ("{folder}/a.backup",),
+    ("keys", "show"): (),
+    ("keys", "rotate"): (),
     ("verify",): (),
     ("journal", "open"): (GARDEN,),
     ("journal", "close-takeover"): (GARDEN,),
@@ -45,9 +49,20 @@ GOOD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("template",): ("awards", "{folder}/t.xlsx"),
     ("approvals",): (),
     ("staff", "add"): ("zhao", "--role", "approver", "--place", GARDEN),
+    ("checkpoint",): (),
+    ("proof", "inclusion"): (GARDEN, "0"),
+    ("proof", "consistency"): ("epochs", "1"),
+    ("receipt",): (GARDEN, "0"),
+    ("guard", "show"): (),
+    ("export",): ("{folder}/export",),
+    ("verify-export",): ("{folder}/export",),
+    ("witness", "show"): (),
     ("jobs", "run"): (),
 }
 BAD: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("backup",): ("{folder}/nowhere/a.backup",),
+    ("restore",): ("{folder}/nothing",),
+    ("keys", "recover"): ("--recovery-key", "{folder}/nothing"),
     ("verify",): ("--journal", "370321009"),
     ("journal", "open"): ("370321009001",),
     ("journal", "close-takeover"): ("370321009001",),
@@ -61,6 +76,16 @@ BAD: dict[tuple[str, ...], tuple[str, ...]] = {
     ("jobs", "run"): ("everything",),
     ("demo",): ("--as-of", "tomorrow"),
     ("serve",): ("--port", "99999"),
+    ("proof", "inclusion"): ("370321009001", "0"),
+    ("proof", "consistency"): ("370321009001", "0", "1"),
+    ("receipt",): ("370321009001", "0"),
+    ("statement",): ("sub_nothing", "{folder}/s.json"),
+    ("guard", "accept-loss"): ("--recovery-key", "{folder}/nothing", "--reason", "flood"),
+    ("verify-export",): ("{folder}/nothing",),
+    ("export",): ("{folder}",),
+    ("erase",): ("sub_nothing", "--as", "wang"),
+    ("witness", "add-log"): ("nothing",),
+    ("witness", "add-witness"): ("nothing", "http://127.0.0.1:1"),
 }
 
 

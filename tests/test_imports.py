@@ -25,6 +25,7 @@ from api.sheets.values import uscc_check
 from ledger import keys
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.errors import Refusal
+from ledger.rotation import SigningKeys
 from rules.register import Register
 from rules.shelf import Shelf
 
@@ -54,6 +55,7 @@ class Town:
     register: Register
     packs: Shelf
     keys: keys.Keys
+    signing: SigningKeys
 
 
 @pytest.fixture
@@ -64,7 +66,8 @@ async def town(database_url: str, tmp_path: Path) -> AsyncIterator[Town]:
     await ledger.store.migrate(ROOMS)
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     people = People(ledger, Keystore(tmp_path / "home" / "keys.db", kept.master), kept.secret, hasher=hasher)
-    yield Town(ledger, people, Register(ledger), Shelf.founding(), kept)
+    signing = SigningKeys(ledger, tmp_path / "home", kept)
+    yield Town(ledger, people, Register(ledger), Shelf.founding(), kept, signing)
     await ledger.close()
     people.close()
 
@@ -191,7 +194,7 @@ async def test_a_community_whose_journal_is_not_open_takes_nobody(town: Town) ->
     await town.ledger.submit(imports._Settling(  # a place without its journal
         [imports.Place("370321002004", "新建社区", "community", "370321002"),
          imports.Place("370321002004-01", "新建第1网格", "grid", "370321002004")],
-        (), town.keys, town.packs.newest(), "stf_1", "txn_1"))  # fmt: skip
+        (), town.keys, town.keys.vkey, town.packs.newest(), "stf_1", "txn_1"))  # fmt: skip
     text = "姓名,手机号,所属社区,所属网格\n张三,13900000001,新建社区,第1网格\n"
     plan = await imports.plan_people(town, parse_people(read_sheet(sheet(text))))
     assert [("journal_not_open", "370321002004")] == [(p.code, p.facts["journal"]) for p in plan.problems]

@@ -103,7 +103,7 @@ async def test_an_award_is_written_as_decided(url: str) -> None:
             ("subject:sub_1", "points", LOT, 200),
         ] == await lines(ledger, sealed)
         entry = await fields(ledger, sealed)
-        assert ("award", "sub_1", "G1", "p1", "V1", "p@1") == tuple(
+        assert ("award", "sub_1", "G1", "p1", "V1", "50" * 32) == tuple(
             entry[name] for name in ("kind", "subject", "group", "place", "rule", "pack")
         )
 

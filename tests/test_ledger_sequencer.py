@@ -429,7 +429,7 @@ async def test_a_row_made_under_another_journals_lock_is_not_written_over(databa
         def bump(view: View, journal: str) -> None:
             view.head(journal)
             row = view.get(REQUEST, "counter", "k")
-            view.put(REQUEST, ("counter", "k", b"", (row[3] if row else 0) + 1, "", "", 0))
+            view.put(REQUEST, ("counter", "k", bytes(32), (row[3] if row else 0) + 1, "", "", 0))
 
         for _ in range(10):
             await asyncio.gather(

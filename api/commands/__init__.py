@@ -24,7 +24,6 @@ from api.sheets.sentences import sentence
 from api.sheets.words import Kind
 from api.world import World
 from ledger import codec
-from ledger.audit import audit
 from ledger.book.accounts import close_takeover
 from ledger.errors import Refusal
 from ledger.model import Act
@@ -134,16 +133,6 @@ async def staff_add(world: World, username: str, role: str, place: str) -> Resul
     """The operator at the machine makes the first account; the others are made by it."""
     answer = await world.staff.create(None, username, password(username), [{"role": role, "place": place}])
     return Result(lines=[f"{username}: {role} at {place}"], data={"id": answer.ref, "username": username})
-
-
-async def verify(world: World, journal: str | None, progress: Progress | None) -> Result:
-    # A name that is mistyped must not look like a journal in which nothing is wrong.
-    if journal is not None and journal not in {one["journal"] for one in await world.ledger.journals()}:
-        raise Refusal("not_found", what="journal", id=journal[:40])
-    report = await audit(world.ledger, journal, progress)
-    findings = [dict(zip(("journal", "seq", "what"), one, strict=True)) for one in report.findings]
-    data = {"ok": report.ok, "lines": report.lines, "findings": findings}
-    return Result(DONE if report.ok else FAILED, list(report.lines), data)
 
 
 # journals ----------------------------------------------------------------------------------------------------------

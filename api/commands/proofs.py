@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 from api import slips
 from api.commands import DONE, FAILED, Result, UsageError
+from api.erasure import reapply
 from api.world import World
 from ledger.guard import EPOCHS, GuardBusy
-from ledger.keys import KEY_BYTES, Signer
+from ledger.keys import read_recovery_key
 from ledger.loss import accept_loss, adopt
 from ledger.publish import Forked, newest_checkpoints
 
@@ -76,14 +76,9 @@ async def guard_adopt(world: World) -> Result:
 
 async def guard_accept_loss(world: World, key: Path, reason: str) -> Result:
     """Write down that published entries are lost, signed by the recovery key, and go on from what is left."""
-    try:
-        seed = base64.b64decode(key.read_bytes().strip(), validate=True)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{key}: {error}") from error
-    if len(seed) != KEY_BYTES:
-        raise UsageError(f"{key}: not a recovery key (32 bytes in base64)")
-    signer = Signer(f"{world.keys.origin}/recovery", seed)
+    signer = read_recovery_key(key, world.keys.origin)
     lost = await accept_loss(world.ledger, world.guard, signer, reason)
+    await reapply(world)  # whoever was erased since the copy was made: not while the ledger was frozen
     await world.publisher.publish(epoch=True)
     names = [log or "epochs" for log in lost]
     return Result(DONE, [f"the loss is written down in: {', '.join(names)}"], {"lost": names})

@@ -82,6 +82,7 @@ async def build(
         world.ledger.random = draw
         county = County(world, clock, SEED if seed is None else seed, Scale.of(count))
         said, counts = await _live(county, last, progress or _quiet)
+        await world.publisher.publish(epoch=True)
     finally:
         await world.close()
     logins.write(path, said)

@@ -20,7 +20,20 @@ LOGINS = "demo.json"
 CALLER, KEY = "demo", "origin"
 _MARK = "SELECT 1 FROM request WHERE caller = 'demo' AND key = 'origin'"
 _FIRST = ("head", "staff", "subject", "merchant")  # a deployment in use has something in one of these
-_KEYS = ("keys.db", "origin", "recovery.key", "recovery.vkey", "secret.key", "signing.key", "master.key")
+_KEYS = (
+    "keys.db",
+    "keys.copy.db",
+    "guard.db",
+    "guard.lock",
+    "origin",
+    "recovery.key",
+    "recovery.vkey",
+    "secret.key",
+    "signing.key",
+    "next.key",
+    "keys.lock",
+    "master.key",
+)
 
 
 class Occupied(UsageError):

@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from ledger import codec
-from ledger.book.members import MOVED, OPEN, member
+from ledger.book.members import ERASED, MOVED, OPEN, member
 from ledger.errors import Refusal
 from ledger.model import (
+    EXPIRED,
     FOREVER,
     ISSUER,
     STANDING,
@@ -77,8 +78,8 @@ def open_account(view: View, journal: str, act: Act, *, subject: str, kind: str,
 def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tuple[Sealed, Sealed]:
     """Move an account to another journal: two linked entries in one transaction.
 
-    Every lot goes along, and so do the cap tallies: both entries carry one digest over them, so that a move cannot
-    quietly empty a cap. Holds stay where they are and find the new home when they are released. Raises
+    Every lot goes along, and so do the cap tallies: both entries carry one hash over them, so that a move cannot
+    quietly empty a cap, and whoever reads the entries can tell. Holds stay where they are and find the new home when they are released. Raises
     `already_registered` when the account is in `target` already.
     """
     row = member(view, origin, subject)
@@ -86,7 +87,7 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
     if there is not None and there[3] == OPEN:
         raise Refusal("already_registered", subject=subject)
     tallies = _tallies(view, origin, subject)
-    digest = codec.keyed(act.key or b"", "tallies", codec.encode([list(t) for t in tallies]))
+    digest = codec.tallies_hash(tallies)
     out: list[Posting] = []
     into: list[Posting] = []
     for role in ("subject", "minus", "debt"):
@@ -103,6 +104,23 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
     for cap, start, used in tallies:
         view.put(TALLY, (target, start, subject, cap, used))
     return left, came
+
+
+def erase(view: View, journal: str, act: Act, *, subject: str) -> Sealed:
+    """Close an account for ever: every lot lapses, deductions and debt with it. `journal` is where it lives now.
+
+    Points still held lapse when their hold ends, for there is nobody left to credit. Raises what `member` raises.
+    """
+    row = member(view, journal, subject)
+    postings: list[Posting] = []
+    for role in ("subject", "minus", "debt"):
+        account = f"{role}:{subject}"
+        for unit in UNITS:
+            for lot, amount in sorted(view.balances(journal, account, unit).items()):
+                postings += [Posting(account, unit, lot, -amount), Posting(EXPIRED, unit, FOREVER, amount)]
+    sealed = view.append(Draft("erase", journal, act, postings, subject=subject))
+    view.put(MEMBER, (journal, subject, row[2], ERASED, journal, row[5]))
+    return sealed
 
 
 def _tallies(view: View, journal: str, subject: str) -> list[tuple[str, str, int]]:
