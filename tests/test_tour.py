@@ -26,8 +26,9 @@ SAID = {
     7: ('"state": "held"',),
     8: ('"state": "captured"',),
     9: ('"prev"', "True"),
-    10: ("NOT ANCHORED",),
-    11: ("[hours_mismatch]",),
+    10: ("holds", "is in the log"),
+    11: ("anchored up to",),
+    12: ("[hours_mismatch]",),
 }
 
 
