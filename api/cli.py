@@ -116,8 +116,8 @@ def parser() -> argparse.ArgumentParser:
 
     verify = add("verify", "check the database; names the first bad entry per journal")
     verify.add_argument("--journal", metavar="J")
-    verify.add_argument("--from", dest="pins", action="append", default=[], type=Path, metavar="CHECKPOINT_FILE",
-                        help="a checkpoint or receipt from elsewhere that the history must contain; repeatable")  # fmt: skip
+    pinned = "a checkpoint or receipt from elsewhere that the history must contain; repeatable"
+    verify.add_argument("--from", dest="pins", action="append", default=[], type=Path, metavar="FILE", help=pinned)
     verify.add_argument("--quick", action="store_true", help="hashes, links, trees and signatures only")
     verify.add_argument("--jobs", type=_whole, metavar="N", help="processes; default: the cores of the machine")
 

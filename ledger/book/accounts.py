@@ -79,7 +79,7 @@ def move(view: View, origin: str, target: str, act: Act, *, subject: str) -> tup
     """Move an account to another journal: two linked entries in one transaction.
 
     Every lot goes along, and so do the cap tallies: both entries carry one hash over them, so that a move cannot
-    quietly empty a cap, and whoever reads the entries can tell. Holds stay where they are and find the new home when they are released. Raises
+    quietly empty a cap. Holds stay where they are and find the new home when they are released. Raises
     `already_registered` when the account is in `target` already.
     """
     row = member(view, origin, subject)
