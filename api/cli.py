@@ -116,8 +116,9 @@ def parser() -> argparse.ArgumentParser:
 
     verify = add("verify", "check the database; names the first bad entry per journal")
     verify.add_argument("--journal", metavar="J")
-    pinned = "a checkpoint or receipt from elsewhere that the history must contain; repeatable"
+    pinned = "a trusted checkpoint or receipt, from elsewhere: read on from the last seal in it; repeatable"
     verify.add_argument("--from", dest="pins", action="append", default=[], type=Path, metavar="FILE", help=pinned)
+    verify.add_argument("--full", action="store_true", help="with --from: read everything all the same")
     verify.add_argument("--quick", action="store_true", help="hashes, links, trees and signatures only")
     verify.add_argument("--jobs", type=_whole, metavar="N", help="processes; default: the cores of the machine")
 
@@ -267,7 +268,7 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
     match args.command, getattr(args, "action", None):
         case "verify", _:
             return await check.verify(
-                world, args.journal, progress, pins=args.pins, quick=args.quick, jobs=args.jobs
+                world, args.journal, progress, pins=args.pins, full=args.full, quick=args.quick, jobs=args.jobs
             )
         case "export", _:
             from api.commands.export import export

@@ -18,7 +18,7 @@ from ledger.errors import Refusal, Unavailable
 from ledger.note import parse_checkpoint
 from ledger.receipt import BadReceipt, Receipt, format_receipt, pack_qr
 
-_POLL_S = 0.1
+_POLL_S, _POLL_MAX_S = 0.1, 2.0  # longer and longer: thousands may wait while nothing can be published
 _PLAIN = "text/plain"
 _SVG = "image/svg+xml"
 _DRAWN_MAX = 4_200  # characters in capitals and digits that the largest QR code holds
@@ -27,13 +27,16 @@ _DRAWN_MAX = 4_200  # characters in capitals and digits that the largest QR code
 async def receipt(world: World, journal: str, seq: int, wait: float = 0) -> Receipt:
     """The receipt of an entry, waited for up to `wait` seconds. Raises `not_published`."""
     deadline = time.monotonic() + wait
+    pause = _POLL_S
     while True:
         try:
             return await world.published.receipt(journal, seq)
         except Unavailable:
-            if time.monotonic() >= deadline:
+            # While the ledger is frozen nothing is published, however long we wait.
+            if time.monotonic() >= deadline or world.ledger.frozen is not None:
                 raise
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _POLL_MAX_S)
 
 
 def render(world: World, found: Receipt, form: str) -> tuple[str, bytes]:

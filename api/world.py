@@ -29,7 +29,7 @@ from ledger import keys
 from ledger.clock import Clock, system_clock
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.errors import Refusal
-from ledger.guard import ForkGuard
+from ledger.guard import ForkGuard, GuardDamaged
 from ledger.migrate import UNFINISHED, SchemaError, steps
 from ledger.port import PutRows
 from ledger.publish import Publisher, check_guard
@@ -131,7 +131,10 @@ class World:
         await self.ledger.open()
         await self._check_schema()
         self.guard = ForkGuard(self.home / "guard.db")
-        self.ledger.frozen = await check_guard(self.ledger, self.guard)
+        try:
+            self.ledger.frozen = await check_guard(self.ledger, self.guard)
+        except GuardDamaged as error:
+            raise NotReady(str(error)) from error
         if self.ledger.frozen is not None:
             log.error("read-only: %s (docs/operations.md)", self.ledger.frozen)
         self.signing = SigningKeys(self.ledger, self.home, self.keys)

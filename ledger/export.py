@@ -87,7 +87,8 @@ async def export(
             raise ExportRefused(f"there is no journal {journal}; there are: {', '.join(logs) or 'none'}")
     if not logs:
         raise ExportRefused("nothing has been recorded yet: there is no journal")
-    partial.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(mode=0o700)
     out = _Folder(partial)
     named: set[str] = set()
     for journal in chosen:
@@ -133,7 +134,7 @@ async def _published(ledger: Ledger, publisher: Publisher) -> _Cut:
             await publisher.publish(epoch=True)
             with publisher.guard.lock():
                 cut = await _cut(ledger)
-                _, members = await epochs.at(ledger.fetch)
+                _, members = await publisher.epochs.at()
         except GuardBusy:
             await asyncio.sleep(_PAUSE_S)
             continue

@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.store.sqlite import private
+
 EPOCHS = ""  # the name of the epoch log among the journals
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS guarded (
   log TEXT NOT NULL PRIMARY KEY,
@@ -37,6 +40,16 @@ class Guarded(NamedTuple):
 
 class GuardBusy(Exception):
     """Another process is publishing just now."""
+
+
+class GuardDamaged(RuntimeError):
+    """The guard's file cannot be read; the message says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is damaged. Move it away; then everything is read-only until what was signed is taken up again: "
+            "jifen guard adopt (docs/operations.md)"
+        )
 
 
 class GuardMoved(Exception):
@@ -99,7 +112,7 @@ class ForkGuard:
     @contextmanager
     def _open(self) -> Generator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        private(self.path)
         db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
         try:
             db.execute("PRAGMA synchronous = EXTRA")  # the journal's removal too: docs/adr/0013-failing-disks.md
@@ -112,5 +125,9 @@ class ForkGuard:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF in _DAMAGED:
+                raise GuardDamaged(self.path) from error
+            raise
         finally:
             db.close()

@@ -29,7 +29,8 @@ def statement(log: str, lost: Guarded, reason: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Losing:
-    """One policy entry for each log that has lost entries; the epoch log's stands in the first journal."""
+    """One policy entry for each log that has lost entries. That of the epoch log, and of a journal that is gone
+    altogether, stands in the first journal."""
 
     lost: tuple[tuple[str, str, Guarded], ...]  # journal to write in, log, what had been signed of it
     reason: str
@@ -68,20 +69,23 @@ async def accept_loss(ledger: Ledger, guard: ForkGuard, recovery: Signer, reason
     """Write the loss into every journal that has lost entries, then guard what is left; the logs it was about.
 
     Crash-safe: until the guard is replaced the ledger stays frozen, and the entries are found again by what they say.
-    Raises `nothing_lost`, and `wrong_recovery_key` unless entry 0 names this key.
+    Raises `nothing_lost`, `no_journal_left` where there is none to write in, and `wrong_recovery_key` unless entry 0
+    names this key.
     """
-    guarded = guard.read()
     with guard.lock():
+        guarded = guard.read()
         sizes = await _sizes(ledger)
         lost = [log for log, was in sorted(guarded.items()) if not await _holds(ledger, log, was, sizes.get(log, 0))]
         if not lost:
             raise Refusal("nothing_lost")
         journals = sorted(log for log in sizes if log != EPOCHS)
+        if not journals:
+            raise Refusal("no_journal_left")
         for journal in journals:
             named = (await ledger.entry(journal, 0)).fields["data"]["recovery"]
             if parse_vkey(named) != recovery.verifier:
                 raise Refusal("wrong_recovery_key", journal=journal)
-        where = [(log or journals[0], log, guarded[log]) for log in lost if log in sizes or not log]
+        where = [(log if log in journals else journals[0], log, guarded[log]) for log in lost]
         missing = [one for one in where if not await _written(ledger, *one)]
         if missing:
             # Past the ledger's own door, which is shut: this entry is the way to open it.
@@ -93,9 +97,9 @@ async def accept_loss(ledger: Ledger, guard: ForkGuard, recovery: Signer, reason
 
 
 async def adopt(ledger: Ledger, guard: ForkGuard) -> dict[str, Guarded]:
-    """Make the guard's file anew from the stored checkpoints, because it is gone. Raises `guard_present`; `Forked` when
-    the entries do not have the root that was signed."""
-    if guard.exists:
+    """Make the guard's file anew from the stored checkpoints, because it is gone or empty. Raises `guard_present`;
+    `Forked` when the entries do not have the root that was signed."""
+    if guard.read():
         raise Refusal("guard_present")
     found: dict[str, Guarded] = {}
     sizes = await _sizes(ledger)
@@ -121,8 +125,9 @@ async def _sizes(ledger: Ledger) -> dict[str, int]:
 async def _holds(ledger: Ledger, log: str, was: Guarded, size: int) -> bool:
     if size < was.size:
         return False
-    _, roots, _ = await grow(Trees(ledger.fetch), ledger.fetch, log, [was.size])
-    return roots == [was.root]
+    # The leaf too: where tiles cover all of it, the root comes from them alone.
+    _, roots, leaf = await grow(Trees(ledger.fetch), ledger.fetch, log, [was.size])
+    return (roots, leaf) == ([was.root], was.leaf)
 
 
 async def _written(ledger: Ledger, journal: str, log: str, lost: Guarded) -> bool:

@@ -105,18 +105,23 @@ class Publisher:
         self.guard = guard
         self.keyring = keyring
         self.trees = Trees(ledger.fetch)
+        self.epochs = epochs.Epochs(ledger.fetch)
 
     async def publish(self, *, epoch: bool = False) -> int:
         """Sign what is new; how many checkpoints that were. With `epoch`, also write an epoch if a journal has changed
         since the last. Raises `GuardBusy` while another process publishes, `Forked` when the guard refuses."""
         with self.guard.lock():
-            stored = await self._stored()
             heads = await self.ledger.fetch("SELECT journal, size FROM head ORDER BY journal")
-            done = await self._round(heads, stored)
+            done = await self._round(heads)
+            # An epoch that an earlier round wrote and did not live to sign is signed before the next one is written.
+            done += await self._sign_epochs()
             if epoch and await self._write_epoch():
-                stored = await self._stored()
-            rows = await self.ledger.fetch("SELECT COUNT(*) FROM epoch")
-            return done + await self._round([(EPOCHS, int(rows[0][0]))], stored)
+                done += await self._sign_epochs()
+            return done
+
+    async def _sign_epochs(self) -> int:
+        rows = await self.ledger.fetch("SELECT COUNT(*) FROM epoch")
+        return await self._round([(EPOCHS, int(rows[0][0]))])
 
     async def add_cosignatures(self, size: int, signatures: Sequence[note.Signature]) -> bool:
         """Keep witnesses' signatures with the epoch log's checkpoint of this size; False if it is not the newest."""
@@ -130,7 +135,8 @@ class Publisher:
             found.setdefault(log, {})[size] = bool(rotation)
         return found
 
-    async def _round(self, logs: Iterable[Sequence[object]], stored: dict[str, dict[int, bool]]) -> int:
+    async def _round(self, logs: Iterable[Sequence[object]]) -> int:
+        stored = await self._stored()
         guarded = self.guard.read()
         if stored and not guarded:
             log = min(stored)
@@ -181,7 +187,7 @@ class Publisher:
             for log, point in (await newest_checkpoints(self.ledger)).items()
             if log != EPOCHS
         }
-        number, before = await epochs.at(self.ledger.fetch)
+        number, before = await self.epochs.at()
         changed = [member for log, member in sorted(members.items()) if before.get(log) != member]
         if not changed:
             return False

@@ -20,6 +20,8 @@ import orjson
 import pytest
 
 from api import cli, jobs
+from api.commands import UsageError
+from api.commands.statement import write_private
 from api.tables import StaffRow
 from tests.tree import ROOT
 
@@ -201,3 +203,11 @@ def test_a_server_that_cannot_start_says_why(
     if os.environ["JIFEN_DATABASE_URL"].startswith("sqlite"):
         status, _, err = run(capfd, monkeypatch, "serve", "--workers", "2")
         assert (2, True) == (status, "postgresql://" in err)
+
+
+def test_what_says_what_one_person_did_is_its_owners_to_read(tmp_path: Path) -> None:
+    """Receipts and statements that are written to files; one that is there is never written over."""
+    write_private(tmp_path / "slip", b"x")
+    assert 0o600 == (tmp_path / "slip").stat().st_mode & 0o777
+    with pytest.raises(UsageError, match="File exists"):
+        write_private(tmp_path / "slip", b"y")

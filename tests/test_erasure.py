@@ -10,6 +10,7 @@ import json
 import random
 import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from api import erasure, imports, jobs
 from api.auth import KIND_SCOPES, ROLE_SCOPES, Caller
@@ -25,6 +27,7 @@ from api.people import keystore, traces
 from api.people.keystore import Keystore
 from api.people.records import NewPerson
 from api.people.search import found_in
+from api.people.tables import ACTIVATION
 from api.settings import Settings
 from api.sheets.places import parse_places
 from api.sheets.read import read_sheet
@@ -504,6 +507,32 @@ async def test_once_is_enough(world: World) -> None:
     await asyncio.gather(*(erasure.erase(world, subject, actor="stf_1", reason="wish") for _ in range(3)))
     assert [(1,)] == await world.ledger.fetch("SELECT count(*) FROM entry WHERE kind = 'erase'")
     assert await gone(world, subject)
+
+
+async def test_a_card_or_code_in_the_making_is_not_finished(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing a PIN takes a while: whoever is erased meanwhile gets neither card nor code, and nothing stays behind."""
+    subject = await join(world)
+    erased = threading.Event()
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *_: str(erased.wait(20)))
+    making = asyncio.create_task(world.people.cards.issue(subject))
+    await asyncio.sleep(0.1)
+    await erasure.erase(world, subject, actor="stf_1", reason="wish")
+    erased.set()
+    with pytest.raises(Refusal, match="subject_erased"):
+        await making
+    with pytest.raises(Refusal, match="subject_erased"):
+        await world.people.cards.issue_code(subject)  # past the door that looks first
+    assert {} == await digests(world.settings.database_url, subject)
+
+
+async def test_a_code_that_slipped_in_is_taken_away(world: World) -> None:
+    """From a process that had not seen the erasure: the next round of the job finds it like a card."""
+    subject = await join(world)
+    await erasure.erase(world, subject, actor="stf_1", reason="wish")
+    late = (b"c" * 32, subject, world.ledger.clock() + DAY_US, 0)
+    await world.ledger.submit(PutRows(puts=((ACTIVATION, late),)))
+    await jobs.erasures(world)
+    assert {} == await digests(world.settings.database_url, subject)
 
 
 async def test_moved_pages_are_searched_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ async def test_a_rich_history_is_exported_and_holds(database_url: str, tmp_path:
         office = Office(ledger, clock, tmp_path)
         await rich_history(office)
         done = await office.export(tmp_path / "out", progress=told.append)
+        assert 0o700 == (tmp_path / "out").stat().st_mode & 0o777
         rows = await ledger.fetch("SELECT body FROM entry WHERE journal = 'east' ORDER BY seq")
     answer = verifier.verify(str(tmp_path / "out"), jobs=1)
     assert answer["ok"], answer["lines"]

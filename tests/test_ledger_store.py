@@ -47,6 +47,26 @@ async def raw(url: str, *statements: str, params: tuple[Any, ...] = ()) -> None:
         await session.close()
 
 
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """The database and its log, whatever the umask."""
+    async with opened(f"sqlite:///{tmp_path / 'jifen.db'}") as ledger:
+        await ledgers.open_journal(ledger, "east")
+        assert {0o600} == {path.stat().st_mode & 0o777 for path in tmp_path.glob("jifen.db*")}
+
+
+@pytest.mark.parametrize(("said", "kept"), [("off", "on"), ("remote_apply", "remote_apply")])
+async def test_a_commit_is_on_disk_whatever_the_server_thinks(postgres_url: str, said: str, kept: str) -> None:
+    """A database that answers COMMIT before its log is written is overruled; one that waits for more is not."""
+    name = postgres_url.rpartition("/")[2]
+    await raw(postgres_url, f'ALTER DATABASE "{name}" SET synchronous_commit = {said}')
+    store = PostgresStore(postgres_url)
+    await store.open()
+    try:
+        assert kept == await store._writer.fetchval("SHOW synchronous_commit")
+    finally:
+        await store.close()
+
+
 async def three_entries(ledger: Ledger) -> None:
     await ledgers.open_journal(ledger, "east")
     await ledgers.open_account(ledger, "east", "sub_1")

@@ -134,19 +134,57 @@ async def test_epochs_hold_every_journal(database_url: str, tmp_path: Path) -> N
         await at.post("west", 2)
         assert 2 == await at.publisher.publish(epoch=True)
         points = await newest_checkpoints(at.ledger)
-        number, members = await epochs.at(at.ledger.fetch)
+        number, members = await at.publisher.epochs.at()
         assert 1 == number
         assert {log: (point.size, point.root.hex()) for log, point in points.items() if log} == {
             member.journal: (member.size, member.root) for member in members.values()
         }
-        assert {"east", "west"} == set((await epochs.at(at.ledger.fetch, 0))[1])
+        assert {"east", "west"} == set((await at.publisher.epochs.at(0))[1])
         rows = await at.ledger.fetch("SELECT members FROM epoch WHERE epoch = 1")
         assert ["west"] == [member.journal for member in epochs.read(rows[0][0])]
         leaves = [
             codec.leaf_hash(epochs.body(n, epochs.journals_root(found.values()), 2))
-            for n, found in [await epochs.at(at.ledger.fetch, n) for n in (0, 1)]
+            for n, found in [await at.publisher.epochs.at(n) for n in (0, 1)]
         ]
         assert (2, merkle.root(leaves)) == (await at.checkpoint(EPOCHS))[1:]
+
+
+async def test_an_idle_journal_does_not_make_epochs_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members at any epoch, in any order of asking, without reading the log from its start each time."""
+    monkeypatch.setattr(epochs, "_STEP", 4)
+    monkeypatch.setattr(epochs, "_KEPT_MAX", 60)
+    now = {"idle": epochs.Member("idle", 1, "00")}
+    table: list[tuple[int, bytes, str]] = []
+    whole: list[dict[str, epochs.Member]] = []
+    for number in range(300):
+        changed = [epochs.Member(f"j{number % 3}", number + 1, f"{number:02x}")]
+        now.update((one.journal, one) for one in changed)
+        listed = list(now.values()) if number == 0 else changed
+        table.append((number, b"leaf %d" % number, epochs.listed(listed)))
+        whole.append(dict(now))
+    read = 0
+
+    async def fetch(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        nonlocal read
+        if "MAX" in sql:
+            return [(min(params[0], len(table) - 1) if table else None,)]
+        if sql.startswith("SELECT leaf"):
+            return [row[1:2] for row in table if row[0] == params[0]]
+        found = [row for row in table if params[0] < row[0] <= params[1]][: params[2]]
+        read += len(found)
+        return found
+
+    known = epochs.Epochs(fetch)
+    order = [None, *random.Random(1).sample(range(300), 100)]
+    for number in order:
+        assert (299 if number is None else number, whole[-1 if number is None else number]) == await known.at(number)
+    assert read < 300 + 100 * 64
+    read = 0
+    assert 299 == (await known.at())[0] and read <= 64
+    table[:] = [(n, leaf + b"!", text.replace("j1", "k1")) for n, leaf, text in table]  # another database
+    assert "k1" in (await known.at())[1] and "j1" not in (await known.at())[1]
+    table.clear()
+    assert (-1, {}) == await known.at()
 
 
 async def test_receipts_are_given_once_published(database_url: str, tmp_path: Path) -> None:

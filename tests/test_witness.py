@@ -11,7 +11,10 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -373,6 +376,24 @@ def test_a_key_without_its_memory_signs_nothing(home: Path, clock: Clock) -> Non
     third = Witness(home, keys, clock)
     assert third.vkey not in (vkey, renewed) and Conflict(5) == third.add_checkpoint(call(0, 9))
     third.close()
+
+
+def test_a_transaction_is_alone_whoever_looks_in_meanwhile(home: Path) -> None:
+    """The client of the same process opens the file every few seconds: no other process gets in because of that."""
+    memory = Memory(home)
+    looking = threading.Thread(target=lambda: Memory(home).close())
+    peek = (
+        "import sqlite3, sys\n"
+        "try: sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.2).execute('BEGIN IMMEDIATE')\n"
+        "except sqlite3.OperationalError as error: print(error)"
+    )
+    with memory.transaction():
+        looking.start()
+        time.sleep(0.3)  # it has opened the file and waits for its turn
+        done = subprocess.run([sys.executable, "-c", peek, home / "witness.db"], capture_output=True, check=True)
+        assert b"database is locked" == done.stdout.strip()
+    looking.join()
+    memory.close()
 
 
 def test_what_cannot_be_kept_is_not_signed(witness: Witness, home: Path) -> None:

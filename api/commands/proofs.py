@@ -8,6 +8,7 @@ from typing import Any
 
 from api import slips
 from api.commands import DONE, FAILED, Result, UsageError
+from api.commands.statement import write_private
 from api.erasure import reapply
 from api.world import World
 from ledger.guard import EPOCHS, GuardBusy
@@ -51,7 +52,7 @@ async def receipt(world: World, journal: str, seq: int, form: str, out: Path | N
         return Result(DONE, body.decode().split("\n")[:-1], {"receipt": body.decode()})
     if out.exists():
         raise UsageError(f"{out} is there already")
-    out.write_bytes(body)
+    write_private(out, body)
     return Result(DONE, [str(out)], {"file": str(out)})
 
 
@@ -77,7 +78,10 @@ async def guard_adopt(world: World) -> Result:
 async def guard_accept_loss(world: World, key: Path, reason: str) -> Result:
     """Write down that published entries are lost, signed by the recovery key, and go on from what is left."""
     signer = read_recovery_key(key, world.keys.origin)
-    lost = await accept_loss(world.ledger, world.guard, signer, reason)
+    try:
+        lost = await accept_loss(world.ledger, world.guard, signer, reason)
+    except GuardBusy as error:
+        raise UsageError(_BUSY) from error
     await reapply(world)  # whoever was erased since the copy was made: not while the ledger was frozen
     await world.publisher.publish(epoch=True)
     names = [log or "epochs" for log in lost]

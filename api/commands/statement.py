@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import orjson
@@ -31,11 +32,17 @@ async def statement(
         operator = Caller("staff", "operator", Actor("operator", None), frozenset())
         await world.saw(operator, subject, f"statement {journal}")
     made = await world.statements.make(journal, account, since=since, until=until, absence=True)
-    try:
-        out.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")
-    except OSError as error:
-        raise UsageError(f"{out}: {error.strerror}") from error
+    write_private(out, orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")
     there = made["to"]["state"] is not None
     said = f"{len(made['entries'])} entries" if there else f"shown not to be in journal {journal}"
     data = {"file": str(out), "journal": journal, "account": account, "entries": len(made["entries"]), "there": there}
     return Result(DONE, [f"{out}: {account}: {said}"], data)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner reads: it says what one person did. Raises `UsageError`."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error

@@ -20,10 +20,12 @@ async def verify(
     progress: Callable[[int], None] | None,
     *,
     pins: Sequence[Path] = (),
+    full: bool = False,
     quick: bool = False,
     jobs: int | None = None,
 ) -> Result:
-    """Check one journal or all; `pins` are checkpoints or receipts from elsewhere."""
+    """Check one journal or all. `pins` are checkpoints or receipts from elsewhere: what they cover is trusted, unless
+    `full`."""
     # A name that is mistyped must not look like a journal in which nothing is wrong.
     if journal is not None and journal not in {one["journal"] for one in await world.ledger.journals()}:
         raise Refusal("not_found", what="journal", id=journal[:40])
@@ -35,6 +37,7 @@ async def verify(
             journal,
             progress,
             pins=[read_file(pin) for pin in pins],
+            resume=bool(pins) and not full,
             quick=quick,
             jobs=jobs or os.cpu_count() or 1,
         )

@@ -101,7 +101,7 @@ async def epoch_checkpoint(world: World) -> Response[bytes]:
 async def one_epoch(world: World, epoch: int) -> Response[bytes]:
     """Where every journal stood: the epoch's own bytes are this without `members` and `hashes`; `hashes` shows that it
     is in the published epoch log of `size`."""
-    number, members = await epochs.at(world.ledger.fetch, min(epoch, codec.INTEGER_MAX))
+    number, members = await world.publisher.epochs.at(min(epoch, codec.INTEGER_MAX))
     if number != epoch:
         raise Refusal("not_found", what="epoch", id=str(epoch))
     size, proof = await world.published.inclusion(EPOCHS, epoch)

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from api.people.indexes import Indexes
-from api.people.tables import ACTIVATION, CARD, PERSON, PIN
+from api.people.tables import ACTIVATION, CARD, ERASURE, PERSON, PIN
 from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.port import Answer
@@ -151,11 +151,14 @@ class _Issue:
     weight: int = 1
 
     def reads(self) -> Iterable[tuple[Table, Key]]:
+        yield PERSON, (self.subject,)
+        yield ERASURE, (self.subject,)
         yield PIN, (self.subject,)
         for serial in (self.serial, *self.before):
             yield CARD, (serial,)
 
     def decide(self, view: View) -> Answer:
+        _still_there(view, self.subject)
         if view.get(CARD, self.serial) is not None:
             return Answer(value=False)
         now = view.now_us
@@ -201,11 +204,14 @@ class _NewCode:
     weight: int = 1
 
     def reads(self) -> Iterable[tuple[Table, Key]]:
+        yield PERSON, (self.subject,)
+        yield ERASURE, (self.subject,)
         yield PIN, (self.subject,)
         for digest in (self.digest, *self.before):
             yield ACTIVATION, (digest,)
 
     def decide(self, view: View) -> Answer:
+        _still_there(view, self.subject)
         for digest in self.before:
             row = view.get(ACTIVATION, digest)
             if row is not None and not row[3]:
@@ -217,6 +223,14 @@ class _NewCode:
         view.get(ACTIVATION, self.digest)
         view.put(ACTIVATION, (self.digest, self.subject, expires_at, 0))
         return Answer(201, value=expires_at)
+
+
+def _still_there(view: View, subject: str) -> None:
+    """Refuses whoever was erased since the request came in. Read after the person's row: its lock is what an erasure
+    under way in another process holds."""
+    view.get(PERSON, subject)
+    if view.get(ERASURE, subject) is not None:
+        raise Refusal("subject_erased", subject=subject)
 
 
 def pin_hasher() -> PasswordHasher:

@@ -27,6 +27,7 @@ from ledger.view import View, local_day
 Reason = Literal["wish", "died", "moved_away", "mistake"]
 _MOVES_MAX = 4  # somebody who moves while being erased is followed this often
 _CHUNK = 500
+_NAMING = ("person", "card", "pin", "activation")  # where somebody who has come back is met
 _SHARED = ("phone_index", "tail_index", "name_grid_index")  # digests that several people may have
 
 
@@ -211,7 +212,7 @@ async def come_back(people: People) -> list[str]:
     for start in range(0, len(gone), _CHUNK):
         chunk = gone[start : start + _CHUNK]
         marks = ", ".join("?" * len(chunk))
-        sources = [f"SELECT subject FROM {table} WHERE subject IN ({marks})" for table in ("person", "card", "pin")]
+        sources = [f"SELECT subject FROM {table} WHERE subject IN ({marks})" for table in _NAMING]
         if ledger.frozen is None:
             sources.append(f"SELECT subject FROM member WHERE subject IN ({marks}) AND state = 'open'")
         for sql in sources:

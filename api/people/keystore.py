@@ -20,6 +20,7 @@ from pathlib import Path
 from api.people.search import found_in
 from ledger.errors import Refusal
 from ledger.keys import new_key, seal, unseal
+from ledger.store.sqlite import private
 
 _MEMORY = 100_000  # keys kept open, about 200 bytes each
 _LOOK_EVERY_S = 0.5  # how long a key destroyed by another process may still be in this one's memory
@@ -45,8 +46,7 @@ class Keystore:
         self._open: OrderedDict[str, bytes] = OrderedDict()
         self._looked = 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        private(path)
         self._db = self._apart()
         self._db.executescript(_SCHEMA)
         self._version = self._data_version()

@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from ledger.keys import BadKey, Keys, Signer, new_key, seal, unseal
+from ledger.store.sqlite import private
 
 REFUSED_MAX = 100  # of one log; a fork is kept beyond that
 LEASE_S = 60  # how long one process has a witness to itself
@@ -84,7 +85,7 @@ class Memory:
         self.home = home
         self._lock = threading.RLock()
         path = home / "witness.db"
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        private(path)  # another thread of ours may be in a transaction: its locks must stay
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
         for pragma in ("journal_mode = DELETE", "synchronous = EXTRA", "fullfsync = ON"):
             self._db.execute(f"PRAGMA {pragma}")

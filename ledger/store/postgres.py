@@ -40,6 +40,9 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "application_name": "jifen",
 }
+# Where the server or the role lets COMMIT answer before the log is on disk, a crash takes back entries that were
+# acknowledged, and even signed; anything stricter than `on` stays.
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _HEADS = (
     "SELECT journal, size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ANY($1) "
     "ORDER BY journal FOR UPDATE"
@@ -79,6 +82,7 @@ class PostgresStore:
     async def open(self) -> None:
         try:
             self._connection = await _asyncpg.connect(self.url, server_settings=_SETTINGS, command_timeout=60)
+            await self._connection.execute(_DURABLE)
             if self._pool is None:
                 self._pool = await _asyncpg.create_pool(
                     self.url,

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,17 @@ _ENTRY = (
 )
 
 
+def private(path: str | Path) -> None:
+    """Make an empty file that only its owner reads, if there is none. One that is there is not even opened: closing any
+    handle of a SQLite file lets go of all locks that this process holds on it."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
     """A connection as the ledger wants it: WAL, full durability, foreign writers waited for. Raises `StoreLost`."""
+    if path != ":memory:":
+        _made_private(path)
     with _in_our_words():
         connection = sqlite3.connect(
             path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512, check_same_thread=False
@@ -55,6 +64,13 @@ def connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _made_private(path: str) -> None:
+    try:
+        private(path)
+    except OSError as error:
+        raise StoreLost(error) from error
 
 
 def _set_up(connection: sqlite3.Connection, query_only: bool) -> None:
