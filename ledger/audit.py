@@ -15,12 +15,14 @@ import orjson
 
 from ledger import codec, merkle, note
 from ledger.engine import Ledger
-from ledger.verify import anchor, cross, derived
+from ledger.verify import anchor, cross, cross_since, derived
+from ledger.verify.book import Unsure
 from ledger.verify.quick import GROUP, Group
 from ledger.verify.replay import Outcome
+from ledger.verify.resume import Doubt, Start, Trusted, begin, finder, trusted_members
 from ledger.verify.source import Source, open_source
 from ledger.verify.spine import Peaks
-from ledger.verify.workers import Task, run_all
+from ledger.verify.workers import Task, run_all, uncollected
 
 Progress = Callable[[int], None]
 SMALL = 50_000  # entries below which more processes only cost
@@ -57,13 +59,15 @@ async def audit(
     progress: Progress | None = None,
     *,
     pins: Sequence[bytes] = (),
+    resume: bool = False,
     quick: bool = False,
     jobs: int = 1,
 ) -> Report:
     """Verify one journal or all of them, as of now, on connections of its own. Reads only.
 
-    `pins` are checkpoints or receipts from elsewhere (raises `BadPin`). `quick`: hashes, links, trees and signatures
-    only. `jobs` processes share the work.
+    `pins` are checkpoints or receipts from elsewhere (raises `BadPin`). `resume`: trust the pins, and read a journal
+    only from the newest seal that its pin covers; where anything does not agree on that way, everything is read after
+    all. `quick`: hashes, links, trees and signatures only. `jobs` processes share the work.
     """
     read = [anchor.read_pin(pin) for pin in pins]
     loop = asyncio.get_running_loop()
@@ -72,7 +76,7 @@ async def audit(
         if progress is not None:
             loop.call_soon_threadsafe(progress, count)
 
-    check = _Check(ledger.url, journal, read, quick, jobs, advance)
+    check = _Check(ledger.url, journal, read, resume and not quick, quick, jobs, advance)
     report = await asyncio.to_thread(check.run)
     await asyncio.sleep(0)  # progress that is still on its way
     return report
@@ -86,6 +90,7 @@ class _Check:
         url: str,
         journal: str | None,
         pins: Sequence[tuple[note.Note, note.Checkpoint]],
+        resume: bool,
         quick: bool,
         jobs: int,
         progress: Progress,
@@ -93,6 +98,7 @@ class _Check:
         self.url = url
         self.only = journal
         self.pins = pins
+        self.resume = resume
         self.quick = quick
         self.jobs = jobs
         self.progress = progress
@@ -101,13 +107,63 @@ class _Check:
     def run(self) -> Report:
         source = open_source(self.url)
         try:
-            self._run(source)
+            with uncollected():
+                why = self._try_from_pins(source) if self.resume else ""
+            if why is not None:
+                self.report = Report([f"everything was read: {why}"] if why else [])
+                self._run(source, {}, {})
         finally:
             source.close()
         return self.report
 
-    def _run(self, source: Source) -> None:
-        published = anchor.read_published(source)
+    def _try_from_pins(self, source: Source) -> str | None:
+        """Verify from the seals that the pins cover; why that is not enough, or None when it was."""
+        try:
+            starts, why = self._starts(source)
+            if not starts:
+                return f"no pin leads to a start ({'; '.join(why.values())})"
+            self._run(source, starts, why)
+        except Doubt as doubt:
+            return f"from the pins on it does not agree ({doubt.journal or 'epochs'}: {doubt.why})"
+        except Unsure:
+            return "what had been put aside came back"
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            return f"from the pins on something is malformed ({error!r})"
+        if self.report.findings:
+            journal, _, what = self.report.findings[0]
+            return f"from the pins on it does not agree ({journal or 'epochs'}: {what})"
+        return None
+
+    def _starts(self, source: Source) -> tuple[dict[str, Start], dict[str, str]]:
+        """Where each journal is read from, by the largest pin; why others are read from their first entry."""
+        origins = self._journals(source)
+        trusted: dict[str, note.Checkpoint] = {}
+        why: dict[str, str] = {}
+        for _, point in self.pins:
+            for journal, (origin, _) in origins.items():
+                if point.origin == origin and (journal not in trusted or trusted[journal].size < point.size):
+                    trusted[journal] = point
+            if any(point.origin == origin.rpartition("/")[0] for origin, _ in origins.values()) and point.size:
+                for member in trusted_members(source, point.size, point.root):
+                    if member.journal in origins and (
+                        member.journal not in trusted or trusted[member.journal].size < member.size
+                    ):
+                        trusted[member.journal] = note.Checkpoint("", member.size, bytes.fromhex(member.root))
+        starts: dict[str, Start] = {}
+        logs: dict[str, Trusted] = {}
+        for journal in origins:
+            point = trusted.get(journal)
+            try:
+                if point is None:
+                    raise Doubt(journal, "no checkpoint of it was given")
+                starts[journal] = begin(source, journal, point.size, point.root, finder(source, logs))
+                logs[journal] = starts[journal].log
+            except Doubt as doubt:
+                why[journal] = doubt.why
+        return starts, why
+
+    def _run(self, source: Source, starts: dict[str, Start], why: dict[str, str]) -> None:
+        published = anchor.read_published(source, starts)
         origins = self._journals(source)
         for _, point in self.pins:
             for journal, (origin, _) in origins.items():
@@ -116,14 +172,17 @@ class _Check:
                 elif point.origin == origin.rpartition("/")[0]:
                     published.want(anchor.EPOCHS, point.size)
         total = sum(size for _, size in origins.values())
-        jobs = self.jobs if total >= SMALL else 1
-        tasks = self._tasks(origins, published, total, jobs)
+        jobs = self.jobs if total >= SMALL and not starts else 1
+        tasks = self._tasks(origins, published, total, jobs, starts)
         results = run_all(self.url, source, tasks, jobs, self.progress)
         outcomes = self._put_together(source, origins, published, tasks, results)
+        for journal, start in starts.items():
+            earlier = {size for size in published.wanted.get(journal, ()) if size <= start.size}
+            outcomes[journal].roots |= {size: start.log.root(size) for size in earlier}
         sizes = self._check_published(source, published, outcomes)
         if self.only is None and not self._bad(outcomes):
-            self._check_together(source, published, outcomes, tasks, results)
-        self._say(outcomes, sizes, published)
+            self._check_together(source, published, outcomes, tasks, results, starts)
+        self._say(outcomes, sizes, published, starts, why)
 
     # planning --------------------------------------------------------------------------------------------------
 
@@ -140,8 +199,19 @@ class _Check:
         return found
 
     def _tasks(
-        self, origins: dict[str, tuple[str, int]], published: anchor.Published, total: int, jobs: int
+        self,
+        origins: dict[str, tuple[str, int]],
+        published: anchor.Published,
+        total: int,
+        jobs: int,
+        starts: dict[str, Start],
     ) -> list[Task]:
+        if starts:
+            return [
+                Task("resume", journal, end=size, marks=tuple(sorted(published.wanted.get(journal, ()))),
+                     start_at=starts.get(journal))
+                for journal, (_, size) in origins.items()
+            ]  # fmt: skip
         tasks: list[Task] = []
         for journal, (_, size) in origins.items():
             marks = tuple(sorted(published.wanted.get(journal, ())))
@@ -149,8 +219,8 @@ class _Check:
             if not self.quick:
                 tasks.append(Task("replay", journal, 0, size, marks, not shared_out))
             if shared_out:
-                starts = range(0, max(size, 1), GROUP)
-                tasks += [Task("hash", journal, start, min(start + GROUP, size), marks) for start in starts]
+                groups = range(0, max(size, 1), GROUP)
+                tasks += [Task("hash", journal, start, min(start + GROUP, size), marks) for start in groups]
         if self.only is None and not self.quick:
             tasks.append(Task("deeds", end=total // 10))
         return tasks
@@ -168,7 +238,7 @@ class _Check:
         outcomes: dict[str, Outcome] = {}
         groups: dict[str, list[Group]] = {}
         for task, result in zip(tasks, results, strict=True):
-            if task.what == "replay":
+            if task.what in ("replay", "resume"):
                 outcomes[task.journal] = result
             elif task.what == "hash":
                 groups.setdefault(task.journal, []).append(result)
@@ -209,9 +279,12 @@ class _Check:
         outcomes: dict[str, Outcome],
         tasks: Sequence[Task],
         results: Sequence[Any],
+        starts: dict[str, Start],
     ) -> None:
         findings: list[cross.Finding] = [*anchor.check_epochs(source, published, outcomes)]
-        if not self.quick:
+        if starts:
+            findings += cross_since.compare(source, outcomes, starts)
+        elif not self.quick:
             deeds = next(result for task, result in zip(tasks, results, strict=True) if task.what == "deeds")
             findings += cross.compare(source, outcomes, deeds)
             findings += cross.requests(source)
@@ -220,7 +293,14 @@ class _Check:
 
     # saying ----------------------------------------------------------------------------------------------------
 
-    def _say(self, outcomes: dict[str, Outcome], sizes: dict[str, int], published: anchor.Published) -> None:
+    def _say(
+        self,
+        outcomes: dict[str, Outcome],
+        sizes: dict[str, int],
+        published: anchor.Published,
+        starts: dict[str, Start],
+        why: dict[str, str],
+    ) -> None:
         report = self.report
         anchored: list[str] = []
         for pin in self.pins:
@@ -239,8 +319,19 @@ class _Check:
                 continue
             waiting = outcome.size - sizes.get(journal, 0)
             late = f" ({waiting} entries sequenced, not yet published: self-consistent only)" if waiting else ""
-            report.lines.append(f"{journal}: {outcome.size} entries, {checked}{late}")
+            count = f"{outcome.size} entries"
+            if journal in starts:
+                start = starts[journal]
+                count = (
+                    f"{outcome.size - start.size} of {count}, from {start.size} on (seal {start.seal}, in the "
+                    f"checkpoint of {start.pinned})"
+                )
+            elif starts:
+                count += f", all of them ({why.get(journal, '')})"
+            report.lines.append(f"{journal}: {count}, {checked}{late}")
         report.lines += [one.what for one in report.findings if one.journal not in outcomes]
+        if starts:
+            report.lines += _taken_as_stored(published)
         if self.quick:
             report.lines.append("not checked (--quick): what the entries say, and every table derived from them")
         elif self.only is not None:
@@ -250,6 +341,18 @@ class _Check:
             "NOT ANCHORED: consistent with itself only; a checkpoint or receipt from elsewhere (--from) would show "
             "that it is the history that others have seen"
         ]
+
+
+def _taken_as_stored(published: anchor.Published) -> list[str]:
+    """What a check from pins does not look at."""
+    older = f" and the {published.first} epochs before" if published.first else ""
+    return [
+        f"not checked (--from), older than the starts: entries{older}, except that the tree over them is the one in "
+        "the checkpoint; earlier seals; rows of members, caps, holds, deeds and reversals that no later entry touches; "
+        "retry keys",
+        "taken as stored (--from): what the rows of members, caps and closed holds that later entries touch said at "
+        "the start; that the deeds and holds of later entries were not there before under other rows",
+    ]
 
 
 def _genesis(source: Source, journal: str) -> dict[str, Any]:
@@ -265,7 +368,7 @@ def _genesis(source: Source, journal: str) -> dict[str, Any]:
 def _unread(source: Source, journal: str) -> Outcome:
     """What --quick knows of a journal: who signs it, and no more."""
     outcome = Outcome(journal, genesis=_genesis(source, journal))
-    sql = "SELECT seq, body FROM entry WHERE journal = ? AND kind = 'key' ORDER BY seq"
+    sql = "SELECT seq, body FROM entry WHERE journal = ? AND kind = 'key' AND kind IN ('key', 'seal') ORDER BY seq"
     for seq, body in source.rows(sql, journal):
         try:
             data = orjson.loads(body)["data"]

@@ -101,21 +101,24 @@ class States:
         entry = _lines(body)
         if entry.seq != self.size or codec.leaf_hash(body) != leaf:
             raise ValueError(f"entry {self.size} is missing or is not what was hashed")
+        self.fold([(line.account, line.unit, line.lot, line.amount) for line in entry.postings], leaf)
+
+    def fold(self, lines: Iterable[tuple[str, str, str, int]], leaf: bytes) -> None:
+        """The same for an entry that has been read already: its postings as (account, unit, lot, amount)."""
         touched: set[str] = set()
-        for line in entry.postings:
-            account = line.account
+        for account, unit, lot, amount in lines:
             opened = self._open.get(account)
             if opened is None:
                 opened = self._open[account] = _Open(self._known.get(account) or State(0, ZERO_HEAD, NOTHING))
-            key = line.unit, line.lot
-            opened.amounts[key] = opened.amounts.get(key, 0) + line.amount
+            key = unit, lot
+            opened.amounts[key] = opened.amounts.get(key, 0) + amount
             touched.add(account)
         for account in touched:
             if owned(account):
                 opened = self._open[account]
                 opened.version += 1
                 opened.head = next_head(opened.head, leaf)
-                opened.seqs.append(entry.seq)
+                opened.seqs.append(self.size)
         self.size += 1
 
     def close(self, journal: str) -> list[Row]:

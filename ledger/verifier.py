@@ -4,7 +4,12 @@
 # ruff: noqa: UP017, UP036, B905, RUF007, SIM105 (Python 3.9, and no more imports than a receipt needs)
 """verify.py: checks an audit export, a receipt or a statement without the software that made it.
 
-    python3 verify.py [DIR] [--pin FILE]… [--receipt FILE]… [--statement FILE]… [--key VKEY]… [--quick] [--json]
+    python3 verify.py [DIR] [--pin FILE]… [--receipt FILE]… [--statement FILE]… [--key VKEY]…
+                      [--unknown-too] [--quick] [--json] [--jobs N]
+
+Without DIR: the folder of this file. A pin is a checkpoint or receipt from elsewhere; --key is one you trust instead of
+keys.json; --unknown-too passes over signatures of keys that were not given; --quick looks at hashes, roots and
+signatures only. The answer is 0 (holds), 1 (does not) or 2 (could not be read).
 
 One file, Python 3.9 or later, standard library only. It is a reading of docs/spec/*.md and imports nothing of the
 ledger it judges. Order: canonical form, signatures, trees, the form of an entry, what entries do (one journal), what
@@ -18,7 +23,7 @@ there is one answer to what a valid signature is on every machine.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import json
 import os
@@ -31,6 +36,7 @@ NEVER = "9999-12-31"  # how a posting without a lot sorts
 SLACK_US = 6_000_000  # recorded_at stands at most 5 s and a few µs after the clock that decided (entry.md, Fields)
 GRACE_DAYS = 30
 STANDING, POINTS = "standing", "points"
+ISSUER, EXPIRED, REDEEMED = "issuer", "expired", "redeemed"
 
 HINTS = {
     "copy": "fetch the export again; if this stays, the office's own copy was changed: keep this folder as evidence",
@@ -48,13 +54,15 @@ class Bad(Exception):
         super().__init__(what)
         self.what, self.hint, self.place = what, hint, place
 
-    def at(self, place):
-        self.place = self.place or place
-        return self
-
 
 class Unusable(Exception):
     """An input that cannot be read at all: exit status 2."""
+
+
+def need(holds, what, hint="rule", place=""):
+    """A rule: what is said where it does not hold."""
+    if not holds:
+        raise Bad(what, hint, place)
 
 
 # canonical form (entry.md) ---------------------------------------------------------------------------------------
@@ -65,7 +73,6 @@ def _no_fraction(text):
 
 
 _decoder = json.JSONDecoder(parse_float=_no_fraction, parse_constant=_no_fraction)
-_decode = _decoder.decode
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -78,21 +85,19 @@ def canonical(value):
 
 
 def read_canonical(data):
-    """The object in canonical bytes; the types of its values are left to the closed field sets, or to `plain`."""
+    """The object in canonical bytes. Its values are left to the form that it must have."""
     try:
         text = data.decode()
-        value = _decode(text)
-        if type(value) is not dict:
-            raise Bad("not a JSON object", "copy")
-        if _encode(value) != text:
-            raise Bad("not in canonical form (order of keys, spaces, escapes, a key twice)", "copy")
+        value = _decoder.decode(text)
+        need(type(value) is dict, "not a JSON object", "copy")
+        need(_encode(value) == text, "not in canonical form (order of keys, spaces, escapes, a key twice)", "copy")
     except (ValueError, RecursionError) as error:
         raise Bad(f"not canonical JSON: {str(error)[:120]}", "copy") from None
     return value
 
 
 def plain(value):
-    """Only objects with ASCII keys, arrays, strings and integers in range: for objects whose fields are free."""
+    """Only objects with ASCII keys, arrays, strings and integers in range."""
     kind = type(value)
     if kind is dict:
         return all(key.isascii() and plain(item) for key, item in value.items())
@@ -101,12 +106,63 @@ def plain(value):
     return kind is str or (kind is int and -INTEGER_MAX <= value <= INTEGER_MAX)
 
 
+def peek(line, *names):
+    """A value in a line that may be anything; None where it is not there."""
+    try:
+        value = _decoder.decode(line.decode())
+        for name in names:
+            value = value[name]
+        return value
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+
+
+# Forms: what may stand where, each a pattern of canonical text. An object is a table of its fields; a name with ? may
+# be absent, but not the last. \d{0,15} is a digit more than `lines_form` takes: `plain` looks at integers that long.
+
+_STRING = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*)*"'
+_TEXT = f'(?!""){_STRING}'
+_HEX = '"[0-9a-f]{64}"'
+_COUNT, _INT = r"(?:0|[1-9]\d{0,15})", r"(?:0|-?[1-9]\d{0,15})"
+_DATE = (  # a day of the calendar
+    r"(?!0000)\d{4}-(?:0[1-9]|1[012])-(?:[012][1-9]|[123]0|31)(?<!02-3\d)(?<!(?:02|04|06|09|11)-31)"
+    r"(?:(?<!02-29)|(?<=(?:[02468][048]|[13579][26])-02-29)(?<!00-02-29)|(?<=(?:[02468][048]|[13579][26])00-02-29))"
+)
+_DAY, _INSTANT = f'"{_DATE}"', rf'"{_DATE}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{{6}}Z"'
+_FREE = r"\{.*\}"
+
+
+def _list(item, brackets=r"\[\]"):
+    start, end = brackets[:2], brackets[2:]
+    return f"{start}(?:{item}(?:,(?!{end})|(?={end})))*{end}"
+
+
+def _object(fields):
+    parts = []
+    for name, form in sorted(fields.items(), key=lambda item: item[0].rstrip("?")):
+        parts.append(f'(?:"{name[:-1]}":{form},)?' if name[-1] == "?" else f'"{name}":{form},')
+    return r"\{" + "".join(parts)[:-1] + r"\}"
+
+
+def _map(item):
+    return _list(f"{_TEXT}:{item}", r"\{\}")
+
+
+def fits(form, value):
+    return re.fullmatch(form, _encode(value), re.ASCII) is not None
+
+
+def read_form(data, form, what):
+    value = read_canonical(data)
+    need(fits(form, value), f"not {what} of version 1", "copy")
+    return value
+
+
 # Ed25519, RFC 8032 §5.1.7, without the cofactor; every encoding strict -------------------------------------------
 
 _P = 2**255 - 19
 _L = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
-_IDENTITY = (0, 1, 1, 0)
 
 
 def _add(one, two):
@@ -122,13 +178,11 @@ def _point(data):
     """The point of 32 bytes, or None: y below p, x on the curve, no -0 (§5.1.3)."""
     y = int.from_bytes(data, "little")
     sign, y = y >> 255, y & (2**255 - 1)
-    if y >= _P:
-        return None
     u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
     x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
     if (v * x * x + u) % _P == 0:
         x = x * pow(2, (_P - 1) // 4, _P) % _P
-    if (v * x * x - u) % _P or (not x and sign):
+    if y >= _P or (v * x * x - u) % _P or (not x and sign):
         return None
     x = _P - x if x & 1 != sign else x
     return x, y, 1, x * y % _P
@@ -147,10 +201,9 @@ def ed25519_valid(public, message, signature):
     if small[0] == 0 and small[1] == small[2]:
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _L
-    base = _point(bytes.fromhex("58" + "66" * 31))
-    minus = (_P - key[0], key[1], 1, _P - key[3])
-    table = (_IDENTITY, base, minus, _add(base, minus))
-    total = _IDENTITY
+    base, minus = _point(bytes.fromhex("58" + "66" * 31)), (_P - key[0], key[1], 1, _P - key[3])
+    table = (None, base, minus, _add(base, minus))
+    total = (0, 1, 1, 0)
     for bit in range(252, -1, -1):  # s·B − h·A
         total = _add(total, total)
         which = (s >> bit & 1) | (h >> bit & 1) << 1
@@ -167,46 +220,41 @@ def ed25519_valid(public, message, signature):
 def b64(text):
     """Base64 with its padding and zero unused bits, or Bad."""
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = binascii.a2b_base64(text)
     except ValueError:
         raw = b""
-    if not raw or base64.b64encode(raw).decode() != text:
-        raise Bad(f"not base64 in its one spelling: {text[:80]!r}", "copy")
+    good = raw and binascii.b2a_base64(raw, newline=False).decode() == text
+    need(good, f"not base64 in its one spelling: {text[:80]!r}", "copy")
     return raw
 
 
 def number(text):
-    if not re.fullmatch(r"0|[1-9][0-9]{0,15}", text):
-        raise Bad(f"not a plain decimal number: {text[:40]!r}", "copy")
+    good = re.fullmatch("0|[1-9][0-9]{0,18}", text) and int(text) < 2**63
+    need(good, f"not a plain decimal number: {text[:40]!r}", "copy")
     return int(text)
 
 
-class Key:
-    """A public key from a vkey string: `name`, key `id`, `kind` 1 (signs) or 4 (cosigns), `public`."""
+class Key(str):
+    """A vkey string with its `name`, key `id`, `kind` (1 signs, 4 cosigns) and `public` key."""
 
-    def __init__(self, text):
-        match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", text) if type(text) is str else None
+    name, id, kind, public = "", b"", 0, b""
+
+    def __new__(cls, text):
+        self = super().__new__(cls, text)
+        match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", self)
         raw = b64(match.group(3)) if match else b""
         if not match or len(raw) != 33 or raw[0] not in (1, 4):
-            raise Bad(f"not a key (a vkey string is name+id+base64): {str(text)[:80]}", "key")
-        self.text, self.name, self.kind, self.public = text, match.group(1), raw[0], raw[1:]
-        self.id = sha256(self.name.encode() + b"\n" + raw)[:4]
-        if self.id.hex() != match.group(2):
-            raise Bad(f"the id of key {self.name} is not that of its bytes", "key")
-
-    def __eq__(self, other):
-        return self.text == other.text
-
-    def __hash__(self):
-        return hash(self.text)
+            raise Bad(f"not a key (a vkey string is name+id+base64): {self[:80]}", "key")
+        self.name, self.kind, self.public = match.group(1), raw[0], raw[1:]
+        self.id = sha256(self.name.encode(errors="replace") + b"\n" + raw)[:4]
+        need(self.id.hex() == match.group(2), f"the id of key {self.name} is not that of its bytes", "key")
+        return self
 
     def valid(self, text, raw):
-        if self.kind == 1:
-            return ed25519_valid(self.public, text.encode(), raw)
-        if len(raw) != 72:
-            return False
-        said = b"cosignature/v1\ntime %d\n" % int.from_bytes(raw[:8], "big")
-        return ed25519_valid(self.public, said + text.encode(), raw[8:])
+        said = text.encode()
+        if self.kind == 4 and len(raw) == 72:
+            said, raw = b"cosignature/v1\ntime %d\n" % int.from_bytes(raw[:8], "big") + said, raw[8:]
+        return ed25519_valid(self.public, said, raw)
 
 
 class Note:
@@ -217,16 +265,11 @@ class Note:
             whole = data.decode()
         except UnicodeDecodeError:
             raise Bad("a note that is not UTF-8", "copy") from None
-        head, blank, tail = whole.rpartition("\n\n")
+        head, _, tail = whole.rpartition("\n\n")
         self.text, lines = head + "\n", tail.split("\n")
-        if (
-            not blank
-            or not head
-            or lines.pop()
-            or not 0 < len(lines) <= 64
-            or re.search(r"[\x00-\x09\x0b-\x1f]", whole)
-        ):
-            raise Bad("not a signed note (text, empty line, 1 to 64 signature lines)", "copy")
+        good = head and not lines.pop() and 0 < len(lines) <= 64 and len(data) <= 10**6
+        need(good and not re.search(r"[\x00-\x09\x0b-\x1f]", whole),
+             "not a signed note (text, empty line, 1 to 64 signature lines)", "copy")  # fmt: skip
         self.lines = []
         for line in lines:
             match = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
@@ -243,21 +286,20 @@ class Note:
             key = known.get((name, id_))
             if key is None:
                 others.append(name)
-            elif key.valid(self.text, raw):
-                signed.append(key)
             else:
-                raise Bad(f"the signature of {name} does not verify", "key")
+                need(key.valid(self.text, raw), f"the signature of {name} does not verify", "key")
+                signed.append(key)
         return signed, others
 
 
 class Checkpoint:
+    """A note whose text is `origin`, `size` and `root`."""
+
     def __init__(self, note):
         lines = note.text.split("\n")
-        if len(lines) != 4 or not lines[0]:
-            raise Bad("not a checkpoint (origin, size, root)", "copy")
+        need(len(lines) == 4 and lines[0], "not a checkpoint (origin, size, root)", "copy")
         self.note, self.origin, self.size, self.root = note, lines[0], number(lines[1]), b64(lines[2])
-        if len(self.root) != 32:
-            raise Bad("a root of other than 32 bytes", "copy")
+        need(len(self.root) == 32, "a root of other than 32 bytes", "copy")
 
 
 # trees (RFC 9162 §2.1) -------------------------------------------------------------------------------------------
@@ -267,39 +309,43 @@ def node(left, right):
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-class Tree:
-    """The roots of the complete subtrees of what was added so far, largest first."""
+def root_of(leaves):
+    """The root over a list of leaves: they are joined in pairs, and a last one without a partner rises as it is."""
+    while len(leaves) > 1:
+        alone = leaves[len(leaves) & ~1 :]
+        pairs = zip(leaves[::2], leaves[1::2])
+        leaves = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs] + alone
+    return leaves[0] if leaves else sha256(b"")
 
-    def __init__(self, leaves=()):
-        self.size, self.parts = 0, []
-        for leaf in leaves:
-            self.add(leaf)
+
+class Tree:
+    """A tree that grows: the roots of its complete subtrees, largest first, over blocks of 64 leaves; and the rest."""
+
+    def __init__(self):
+        self.size, self.parts, self.rest = 0, [], []
 
     def add(self, leaf):
-        n, parts = self.size, self.parts
-        while n & 1:
-            leaf = hashlib.sha256(b"\x01" + parts.pop() + leaf).digest()
-            n >>= 1
-        parts.append(leaf)
+        self.rest.append(leaf)
         self.size += 1
+        if len(self.rest) == 64:
+            part, n, self.rest = root_of(self.rest), self.size // 64 - 1, []
+            while n & 1:
+                part, n = node(self.parts.pop(), part), n >> 1
+            self.parts.append(part)
 
     def root(self):
-        if not self.parts:
-            return sha256(b"")
-        root = self.parts[-1]
-        for left in self.parts[-2::-1]:
+        *parts, root = self.parts + [root_of(self.rest)] * bool(self.rest or not self.parts)
+        for left in reversed(parts):
             root = node(left, root)
         return root
 
 
 def root_of_inclusion(leaf, index, size, proof):
     """§2.1.3.2; Bad when the proof has a hash too many or too few."""
-    if not 0 <= index < size:
-        raise Bad(f"index {index} is not below size {size}", "copy")
+    need(0 <= index < size, f"index {index} is not below size {size}", "copy")
     at, last, root = index, size - 1, leaf
     for sibling in proof:
-        if not last:
-            raise Bad("the proof has a hash too many", "copy")
+        need(last, "the proof has a hash too many", "copy")
         if at & 1 or at == last:
             root = node(sibling, root)
             while at and not at & 1:
@@ -307,290 +353,121 @@ def root_of_inclusion(leaf, index, size, proof):
         else:
             root = node(root, sibling)
         at, last = at >> 1, last >> 1
-    if last:
-        raise Bad("the proof has a hash too few", "copy")
+    need(not last, "the proof has a hash too few", "copy")
     return root
 
 
 # the form of an entry (entry.md, Fields) -------------------------------------------------------------------------
 
-_hex64 = re.compile(r"[0-9a-f]{64}").fullmatch
-_hex32 = re.compile(r"[0-9a-f]{32}").fullmatch
-_instant = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII).fullmatch
-_good_days = set()
-
-
-def text_(v):
-    return type(v) is str and v != ""
-
-
-def hex_(v):
-    return type(v) is str and _hex64(v) is not None
-
-
-def nonce_(v):
-    return type(v) is str and _hex32(v) is not None
-
-
-def int_(v):
-    return type(v) is int and -INTEGER_MAX <= v <= INTEGER_MAX
-
-
-def count_(v):
-    return type(v) is int and 0 <= v <= INTEGER_MAX
-
-
-def day_(v):
-    if type(v) is not str:
-        return False
-    if v in _good_days:
-        return True
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", v, re.ASCII):
-        return False
-    import datetime
-
-    try:
-        datetime.date.fromisoformat(v)
-    except ValueError:
-        return False
-    _good_days.add(v)
-    return True
-
-
-def instant_(v):
-    return type(v) is str and _instant(v) is not None and day_(v[:10])
-
-
-def object_(v):
-    return type(v) is dict and plain(v)
-
-
-def digests_(v):
-    return type(v) is list and all(map(hex_, v))
-
-
-def vkey_(v):
-    try:
-        return type(v) is str and bool(Key(v))
-    except Bad:
-        return False
-
-
-def one_of(*values):
-    return lambda v: type(v) in (str, int) and v in values
-
-
-one_, zero_ = one_of(1), one_of(0)
-_POSTING = {
-    ("account", "amount", "unit"): False,
-    ("account", "amount", "lot", "unit"): True,
-}
-
-
-def postings_(v):
-    if type(v) is not list:
-        return False
-    for line in v:
-        if type(line) is not dict:
-            return False
-        dated = _POSTING.get(tuple(line))
-        if (
-            dated is None
-            or type(line["account"]) is not str
-            or type(line["amount"]) is not int
-            or not 0 < abs(line["amount"]) <= INTEGER_MAX
-            or line["unit"] not in (STANDING, POINTS)
-            or (dated and (not day_(line["lot"]) or line["lot"] == NEVER))
-        ):
-            return False
-    return True
-
-
-def caps_(v):
-    if type(v) is not list:
-        return False
-    for cap in v:
-        if type(cap) is not dict or tuple(cap) != ("from", "id", "let", "limit", "to", "used_before"):
-            return False
-        if not (text_(cap["id"]) and day_(cap["from"]) and day_(cap["to"]) and cap["from"] <= cap["to"]):
-            return False
-        if not (int_(cap["limit"]) and int_(cap["used_before"]) and int_(cap["let"])):
-            return False
-    return True
-
-
-_RELS = ("hold", "reverses", "replaces", "moved_from", "released_from")
-
-
-def links_(v):
-    if type(v) is not list:
-        return False
-    for link in v:
-        if type(link) is not dict or tuple(k for k in link if k != "journal") != ("leaf", "rel", "seq"):
-            return False
-        if not (
-            hex_(link["leaf"]) and link["rel"] in _RELS and count_(link["seq"]) and text_(link.get("journal", "-"))
-        ):
-            return False
-    return True
-
-
+_RELS = '"(?:hold|reverses|replaces|moved_from|released_from)"'
+_UNIT, _LOT = '"(?:points|standing)"', f'(?!"{NEVER}){_DAY}'
+_CAP = {"from": _DAY, "id": _TEXT, "let": _INT, "limit": _INT, "to": _DAY, "used_before": _INT}
+_LINK = {"journal?": _TEXT, "leaf": _HEX, "rel": _RELS, "seq": _COUNT}
+_POSTING = {"account": _TEXT, "amount": r"-?[1-9]\d{0,15}", "lot?": _LOT, "unit": _UNIT}
 COMMON = {
-    "actor": text_, "caps": caps_, "evidence": digests_, "journal": text_, "kind": text_, "links": links_,
-    "nonce": nonce_, "occurred_on": day_, "postings": postings_, "prev": hex_, "recorded_at": instant_,
-    "request": hex_, "seq": count_, "txn": text_, "v": one_,
+    "actor": _TEXT, "caps": _list(_object(_CAP)), "evidence": _list(_HEX), "journal": _TEXT, "kind": '"[a-z]+"',
+    "links": _list(_object(_LINK)), "memo?": _HEX, "nonce": '"[0-9a-f]{32}"', "occurred_on": _DAY,
+    "postings": _list(_object(_POSTING)), "prev": _HEX, "recorded_at": _INSTANT, "request": _HEX, "seq": _COUNT,
+    "txn": _TEXT, "v": "1",
 }  # fmt: skip
-SOMETIMES = {
-    "cause": hex_, "group": one_of(*(f"G{n}" for n in range(1, 9))), "memo": hex_, "pack": hex_, "place": text_,
-    "rule": text_, "subject": text_, "trace": hex_,
-}  # fmt: skip
-_TERMS = {"scenario?": text_, "fen_per_point?": count_}
-_SCORED = ("group", "pack", "place", "rule", "subject")
-# kind → (fields it has besides COMMON, the forms of its data; a field with ? may be absent, {} is no data). `memo` may
-# always stand.
+_WHO = {"subject": _TEXT}
+_SCORED = {"group": '"G[1-8]"', "pack": _HEX, "place": _TEXT, "rule": _TEXT, "subject": _TEXT}
+_DEED = {**_SCORED, "cause": _HEX, "trace": _HEX}
+_SORT = '"(?:person|body)"'
+_TERMS = [None, {"fen_per_point": _COUNT}, {"scenario": _TEXT}, {"fen_per_point": _COUNT, "scenario": _TEXT}]
+# kind → (fields besides COMMON, the forms of its data; None: it may be absent)
 KINDS = {
-    "open": ((), [{"origin": text_, "vkey": vkey_, "recovery": vkey_, "policy": object_}]),
-    "open account": (("subject",), [{"kind": one_of("person", "body"), "base": count_}]),
-    "policy": ((), [{"takeover": zero_}, {"loss": object_}]),
-    "award": ((*_SCORED, "cause", "trace"), [{"takeover?": one_}]),
-    "deduct": ((*_SCORED, "cause", "trace"), [{"takeover?": one_}]),
-    "hold": (("subject",), [{"expires_at": instant_}]),
-    "capture": ((), [_TERMS]),
-    "release": (("subject",), [{"expired?": one_, "to?": text_}]),
-    "refund": ((), [_TERMS]),
-    "void": ((), [_TERMS]),
-    "reverse": (_SCORED, [{
-        "policy": one_of("only_available", "within_balance", "allow_debt"), "shortfall": count_, "lapsed": count_,
-        "reason?": text_,
-    }]),
-    "expire": (("subject",), [{}]),
-    "relot": (("subject",), [{"reason": text_}]),
-    "settle": ((), []),
-    "move": (("subject",), [
-        {"to": text_, "tallies": hex_}, {"from": text_, "kind": one_of("person", "body"), "tallies": hex_},
-        {"from": text_},
-    ]),
-    "key": ((), [{"vkey": vkey_, "authority": one_of("signing", "recovery")}]),
-    "seal": ((), [{"as_of_size": count_, "state_root": hex_, "accounts": count_}]),
-    "erase": (("subject",), [{}]),
+    "open/journal": ({}, [{"origin": _TEXT, "vkey": _TEXT, "recovery": _TEXT, "policy": _FREE}]),
+    "open": (_WHO, [{"kind": _SORT, "base": _COUNT}]),
+    "policy": ({}, [{"takeover": "0"}, {"loss": _FREE}]),
+    "award": (_DEED, [None, {"takeover": "1"}]),
+    "deduct": (_DEED, [None, {"takeover": "1"}]),
+    "hold": (_WHO, [{"expires_at": _INSTANT}]),
+    "capture": ({}, _TERMS),
+    "release": (_WHO, [None, {"expired": "1"}, {"to": _TEXT}, {"expired": "1", "to": _TEXT}]),
+    "refund": ({}, _TERMS),
+    "void": ({}, _TERMS),
+    "reverse": (_SCORED, [{"policy": '"(?:only_available|within_balance|allow_debt)"', "shortfall": _COUNT,
+                           "lapsed": _COUNT, "reason?": _TEXT}]),
+    "expire": (_WHO, [None]),
+    "relot": (_WHO, [{"reason": _TEXT}]),
+    "settle": ({}, [_FREE]),
+    "move": (_WHO, [{"to": _TEXT, "tallies": _HEX}, {"from": _TEXT, "kind": _SORT, "tallies": _HEX}, {"from": _TEXT}]),
+    "key": ({}, [{"vkey": _TEXT, "authority": '"(?:signing|recovery)"'}]),
+    "seal": ({}, [{"as_of_size": _COUNT, "state_root": _HEX, "accounts": _COUNT}]),
+    "erase": (_WHO, [None]),
 }  # fmt: skip
-_shapes = {}  # (kind, field names, data field names) that were found good → the checks of the data
 
 
-def _data_checks(kind, names):
-    for form in KINDS[kind][1]:
-        checks = {name.rstrip("?"): check for name, check in form.items()}
-        must = {name for name in form if not name.endswith("?")}
-        if must <= set(names) <= set(checks):
-            return [(name, checks[name]) for name in names]
-    raise Bad(f"data has other fields than a {kind} entry may have: {', '.join(names) or 'none'}")
+def _wrong(value, fields):
+    """The names of fields that are missing in an object, or of those that are too many."""
+    must = {name for name in fields if name[-1] != "?"}
+    return sorted(must - set(value)) or sorted(set(value) - {name.rstrip("?") for name in fields})
 
 
-def _shape(entry, kind):
-    if kind not in KINDS:
-        raise Bad(f"kind {kind!r} is not written by version 1")
-    fields, forms = KINDS[kind]
-    names, must = set(entry), set(COMMON) | set(fields)
-    allowed = must | {"memo"} | ({"data"} if forms != [{}] else set())
-    if not must <= names <= allowed:
-        wrong = sorted(must - names) or sorted(names - allowed)
-        raise Bad(f"a field is missing or too many in this {kind} entry: {', '.join(wrong)}")
-    data = entry.get("data", {})
-    if type(data) is not dict or ("data" in entry and not data):
-        raise Bad("data is not an object with fields")
-    if kind == "settle":
-        if "data" not in entry or not plain(data):
-            raise Bad("data of a settle entry is not an object of strings and integers")
-        return None
-    return _data_checks(kind, tuple(data))
+def _closed(value, fields, what, path=""):
+    wrong = _wrong(value, fields)
+    need(not wrong, f"a field is missing or too many in {what}: {', '.join(wrong)}")
+    for name, item in value.items():
+        good = plain(item) and fits(fields.get(name) or fields[name + "?"], item)
+        need(good, f"field {path}{name} is not what it must be: {_encode(item)[:100]}")
 
 
 def check_form(entry):
-    """Closed field sets and types; Bad names the field."""
-    kind, data = entry.get("kind"), entry.get("data")
-    if kind == "open" and "subject" in entry:
-        kind = "open account"
-    key = (kind if type(kind) is str else None, tuple(entry), tuple(data) if type(data) is dict else None)
-    checks = _shapes.get(key)
-    if checks is None:
-        inner = _shape(entry, key[0])
-        both = {**COMMON, **SOMETIMES}
-        checks = ([(name, both[name]) for name in entry if name != "data"], inner)
-        if kind != "settle":
-            _shapes[key] = checks
-    for name, check in checks[0]:
-        if not check(entry[name]):
-            raise Bad(f"field {name} is not what it must be: {_encode(entry[name])[:100]}")
-    for name, check in checks[1] or ():
-        if not check(data[name]):
-            raise Bad(f"field data.{name} is not what it must be: {_encode(data[name])[:100]}")
+    """Closed field sets and the form of each field; Bad names the field."""
+    kind = entry.get("kind")
+    kind = "open/journal" if kind == "open" and "subject" not in entry else kind
+    need(type(kind) is str and kind in KINDS, f"kind {kind!r} is not written by version 1")
+    fields, forms = KINDS[kind]
+    _closed({name: item for name, item in entry.items() if name != "data"}, {**COMMON, **fields}, f"this {kind} entry")
+    if "data" in entry or None not in forms:
+        data = entry.get("data")
+        need(type(data) is dict and data and forms != [None], "data is not an object with fields, or must not be there")
+        if forms == [_FREE]:
+            need(plain(data), f"data of a {kind} entry is not an object of strings and integers")
+            return
+        fitting = [form for form in forms if form and not _wrong(data, form)]
+        _closed(data, (fitting or forms)[-1], f"data of a {kind} entry", "data.")
 
 
-_STR, _HEX, _DAY, _INT = r'"[^"\\\x00-\x1f]+"', '"[0-9a-f]{64}"', r'"\d{4}-\d\d-\d\d"', r"(?:0|-?[1-9]\d{0,14})"
-_SIZE = r"(?:0|[1-9]\d{0,14})"
-_UTC = r'"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z"'
+_lines_forms, _met = {}, {}  # kind → the pattern of a whole line, once the kind was met often enough to be worth one
+OFTEN = 50
 
 
-def _list(item):
-    return rf"\[(?:{item}(?:,{item})*)?\]"
+def lines_form(kind):
+    """What nearly every line looks like: canonical, closed and of the right types, for a third of what it takes to find
+    that out piece by piece. What does not match is looked at again by `check_form`, which has the last word."""
+    fields, forms = KINDS[kind]
+    data = "|".join(form if form == _FREE else _object(form) for form in forms if form)
+    with_data = {"data?" if None in forms else "data": f"(?:{data})"} if data else {}
+    form = _object({**COMMON, **fields, **with_data, "kind": f'"{kind}"'})
+    never = "(?!)" if _FREE in form else ""  # objects with fields of their own take the long way
+    return re.compile(never + form.replace("{0,15}", "{0,14}"), re.ASCII).fullmatch
 
 
-_CAP = rf'\{{"from":{_DAY},"id":{_STR},"let":{_INT},"limit":{_INT},"to":{_DAY},"used_before":{_INT}\}}'
-_LINK = rf'\{{(?:"journal":{_STR},)?"leaf":{_HEX},"rel":{_STR},"seq":{_SIZE}\}}'
-_LINE = rf'\{{"account":{_STR},"amount":-?[1-9]\d{{0,14}},(?:"lot":{_DAY},)?"unit":"(?:points|standing)"\}}'
-_DATA = rf'\{{(?:"takeover":1|"expires_at":{_UTC}|"fen_per_point":{_SIZE},"scenario":{_STR})\}}'
-_IN_ORDER = [
-    ("actor", _STR), ("caps", _list(_CAP)), ("cause?", _HEX), ("data?", _DATA), ("evidence", _list(_HEX)),
-    ("group?", '"G[1-8]"'), ("journal", _STR), ("kind", '"[a-z]+"'), ("links", _list(_LINK)), ("memo?", _HEX),
-    ("nonce", '"[0-9a-f]{32}"'), ("occurred_on", _DAY), ("pack?", _HEX), ("place?", _STR), ("postings", _list(_LINE)),
-    ("prev", _HEX), ("recorded_at", _UTC), ("request", _HEX), ("rule?", _STR), ("seq", _SIZE), ("subject?", _STR),
-    ("trace?", _HEX), ("txn", _STR),
-]  # fmt: skip
-# What nearly every entry looks like: canonical and of the right types, for a tenth of what it costs to find that out
-# piece by piece. What does not match is looked at again by the rules above, which have the last word.
-_usual = re.compile(
-    r"\{"
-    + "".join(f'(?:"{n[:-1]}":{form},)?' if n.endswith("?") else f'"{n}":{form},' for n, form in _IN_ORDER)
-    + r'"v":1\}',
-    re.ASCII,
-).fullmatch
-
-
-def _read_usual(line):
-    """The entry, if it is in the usual form and its days are days; else None."""
+def read_usual(line):
+    """The entry, if its kind is frequent and it looks like such lines do; else None."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
         return None
-    if _usual(text) is None:
-        return None
-    entry = _decoder.raw_decode(text)[0]
-    kind = entry["kind"]
-    if (kind, tuple(entry), tuple(entry["data"]) if "data" in entry else None) not in _shapes or kind == "open":
-        return None
-    good = _good_days
-    if any(link["rel"] not in _RELS for link in entry["links"]):
-        return None
-    if entry["occurred_on"] not in good or entry["recorded_at"][:10] not in good:
-        return None
-    for cap in entry["caps"]:
-        if cap["from"] not in good or cap["to"] not in good or cap["from"] > cap["to"]:
-            return None
-    for posting in entry["postings"]:
-        lot = posting.get("lot")
-        if lot is not None and (lot not in good or lot == NEVER):
-            return None
-    return entry if kind != "hold" or entry["data"]["expires_at"][:10] in good else None
+    end = text.find('","links":[')
+    kind = text[text.rfind('"', 0, end) + 1 : end]
+    form = _lines_forms.get(kind)
+    if form is None and _met.get(kind, 0) >= OFTEN:
+        form = _lines_forms[kind] = lines_form(kind)
+    return _decoder.raw_decode(text)[0] if form and form(text) else None
 
 
 def read_entry(line):
     """The entry in a line without its line feed."""
     if len(line) > ENTRY_BYTES_MAX:
         raise Bad("longer than 65,535 bytes", "copy")
-    entry = _read_usual(line)
+    entry = read_usual(line)
     if entry is None:
         entry = read_canonical(line)
         check_form(entry)
+        _met[entry["kind"]] = _met.get(entry["kind"], 0) + 1
     return entry
 
 
@@ -600,43 +477,42 @@ def read_entry(line):
 class Lines:
     """`entries.jsonl` of one journal, for the few entries that others link to."""
 
-    def __init__(self, folder, journal):
+    def __init__(self, path):
         import mmap
 
-        self.path = os.path.join(folder, journal, "entries.jsonl")
-        with open(self.path, "rb") as file:
-            self.size = os.path.getsize(self.path)
-            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+        with open(path, "rb") as file:
+            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.path.getsize(path) else b""
+
+    def around(self, place):
+        """(where it begins, the line) around a place in the file."""
+        start, end = self.data.rfind(b"\n", 0, place) + 1, self.data.find(b"\n", place)
+        return start, self.data[start : end if end >= 0 else len(self.data)]
 
     def at(self, seq):
-        """The line of an entry without its line feed, or None: bisection, since seq rises."""
-        low, high = 0, self.size
+        """The line of an entry, or None: bisection, since seq rises; where a line says none that fits, counted."""
+        low, high = 0, len(self.data)
         while low < high:
-            start = self.map.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = self.map.find(b"\n", start)
-            end = self.size if end < 0 else end
-            line = self.map[start:end]
-            try:
-                found = _decode(line.decode())["seq"]
-                if found == seq:
-                    return line
-                after = found > seq
-            except (ValueError, RecursionError, KeyError, TypeError):
+            start, line = self.around((low + high) // 2)
+            found = peek(line, "seq")
+            if found == seq:
+                return line
+            if type(found) is not int:
+                break
+            low, high = (low, start) if found > seq else (start + len(line) + 1, high)
+        start = 0
+        for _ in range(seq):
+            start = self.data.find(b"\n", start) + 1
+            if not start:
                 return None
-            if after:
-                high = start
-            else:
-                low = end + 1
-        return None
+        return self.around(start)[1]
 
     def marked(self, mark):
         """The lines that contain `mark`."""
-        where = self.map.find(mark) if self.size else -1
-        while where >= 0:
-            end = self.map.find(b"\n", where)
-            end = self.size if end < 0 else end
-            yield self.map[self.map.rfind(b"\n", 0, where) + 1 : end]
-            where = self.map.find(mark, end)
+        place = self.data.find(mark)
+        while place >= 0:
+            start, line = self.around(place)
+            yield line
+            place = self.data.find(mark, start + len(line))
 
 
 class Spill:
@@ -657,16 +533,16 @@ class Spill:
 
     def put(self, key, value):
         self.hot[key] = value
-        if len(self.hot) > self.LIMIT:
-            self._flush()
-
-    def _flush(self):
+        if len(self.hot) <= self.LIMIT:
+            return
         if self.file is None:
             import sqlite3
 
             self.file = sqlite3.connect("")  # a temporary file that SQLite removes by itself
-            self.file.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;")
-            self.file.execute("CREATE TABLE s (k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID")
+            self.file.executescript(
+                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
+                "CREATE TABLE s (k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID"
+            )
         rows = ((key, json.dumps(value)) for key, value in sorted(self.hot.items()))
         self.file.executemany("INSERT OR REPLACE INTO s VALUES (?, ?)", rows)
         self.hot.clear()
@@ -683,42 +559,47 @@ class Spill:
 
 # what entries do: one journal (entry.md, Postings to Checking a journal; seal.md) --------------------------------
 
-ISSUER, EXPIRED, REDEEMED = "issuer", "expired", "redeemed"
 _ZONES = {"Asia/Shanghai": 8, "Asia/Urumqi": 6}  # for machines without a time zone database
 OWNED = ("subject", "minus", "debt", "merchant", "fund")
 _SIGN = {"subject": 1, "held": 1, "merchant": 1, "fund": 1, "redeemed": 1, "minus": -1, "debt": -1}
 _TODAY_MATTERS = {"hold", "release", "refund", "void", "reverse", "expire", "relot"}
+_COUNTING = {"award", "deduct", "reverse"}
+_LINKS = {
+    "capture": ("hold",), "release": ("hold",), "refund": ("hold",), "void": ("hold",), "reverse": ("reverses",),
+    "award": ("", "replaces"), "deduct": ("", "replaces"), "move": ("", "moved_from", "released_from"),
+}  # fmt: skip
+_NO_LINKS = ("",)
 
 
 class Book:
-    """Balances, members, holds and caps of one journal; `take` checks the next entry against them."""
+    """Balances, members, holds and caps of one journal; `take` checks the next entry against them.
+
+    A delta is {(account, unit, lot): amount} without zeros. Of each kind there is a method: it checks what such an
+    entry may say and post, then notes what later entries will be asked about."""
 
     def __init__(self, journal, linked):
         self.journal, self.linked = journal, linked  # linked(journal, seq, leaf) → entry, or None where not exported
-        self.size, self.prev, self.at = 0, "", ""
+        self.size, self.at, self.leaf = 0, "", b""
         self.balances = {}  # account → {(unit, lot): amount}, what is not zero
         self.owned = {}  # account → [version, head]
         self.touched, self.states = set(), {}  # accounts changed since the last seal; account → leaf of its state
-        self.members = {}  # subject → (kind, open | moved | erased, number of the stay)
+        self.members = {}  # subject → (person | body, open | moved | erased, number of the stay)
         self.store = Spill()  # "h" holds by seq, "i" hold ids, "t" what caps have counted
         self.assumed = {}  # (subject, stay) → {(cap, from): (used before, seq)} for stays that began with a move
         self.reversed = {}  # (journal, seq) → seq of the reversal
-        self.replaced = []  # [journal and seq of the award that was replaced, seq of the one that took its place]
-        self.pending = None  # (hold, lots, txn): the release that must follow a refund
-        self.genesis, self.keys, self.recovery, self.takeover = None, [], None, 0
+        self.replaced = []  # (journal and seq of the award that was replaced, seq of the one that took its place)
+        self.pending = None  # (seq of the hold, lots, txn): the release that must follow a refund
+        self.keys, self.recovery, self.takeover, self.zone = [], None, 0, None
         self.seal_sizes, self.sealed_to, self.folding = {}, -1, False
         self.packs = {}  # pack → the first seq that names it
-        self.outs, self.ins = [], []  # moves and releases that cross journals, for `across`
-        self.gone = []
+        self.outs, self.ins = {}, []  # moves and releases that cross journals, for `across`
+        self.gone = []  # (subject, seq) of releases that gave nothing back because it was erased elsewhere
         self.counts, self.unlinked = {}, 0
-        self._minute, self._day, self.zone = "", "", None
 
-    # small things
-
-    def lots(self, account, unit):
+    def lots(self, account, unit, since=""):
         """[(lot, amount)] in ascending order of the day."""
         found = self.balances.get(account)
-        return sorted((lot, n) for (u, lot), n in found.items() if u == unit) if found else []
+        return sorted((lot, n) for (u, lot), n in found.items() if u == unit and lot >= since) if found else []
 
     def open_member(self, subject):
         member = self.members.get(subject)
@@ -728,416 +609,370 @@ class Book:
 
     def day(self, at, back_us=0):
         """The day of an instant in the journal's zone."""
-        if not back_us and at[:16] == self._minute:
-            return self._day
         import datetime as dt
 
         moment = dt.datetime.fromisoformat(at[:-1]) - dt.timedelta(microseconds=back_us)
-        local = moment.replace(tzinfo=dt.timezone.utc).astimezone(self.zone).date().isoformat()
-        if not back_us:
-            self._minute, self._day = at[:16], local
-        return local
+        return moment.replace(tzinfo=dt.timezone.utc).astimezone(self.zone).date().isoformat()
 
-    def hold_of(self, entry):
-        """The hold that an entry links to, as [seq, id, subject, expires_at, state, grace, held, captured]."""
-        link = entry["links"][0]
-        hold = self.store.get(f"h{link['seq']}")
-        if hold is None or hold[8] != link["leaf"]:
-            raise Bad("the link names no hold of this journal by its leaf")
+    def hold_of(self, link):
+        hold = self.store.get(f"h{link['seq']}") or {}
+        need(hold.get("leaf") == link["leaf"], "the link names no hold of this journal by its leaf")
         return hold
 
     # the next entry
 
     def take(self, entry, leaf):
         """Check one entry in its place and let it act. Its form has been checked."""
-        kind = entry["kind"]
-        if entry["recorded_at"] <= self.at:
-            raise Bad(f"recorded_at does not rise: {entry['recorded_at']} after {self.at}")
+        kind, at, links = entry["kind"], entry["recorded_at"], entry["links"]
+        if at <= self.at:
+            raise Bad(f"recorded_at does not rise: {at} after {self.at}")
         if (self.size == 0) != (kind == "open" and "subject" not in entry):
             raise Bad("entry 0 opens the journal, and no other")
         if self.pending and kind != "release":
             raise Bad("the entry after a refund or void is not the release that passes it on")
-        delta = self._delta(entry["postings"])
-        if (entry["links"][0]["rel"] if entry["links"] else "") not in _LINKS.get(kind, ("",)) or len(
-            entry["links"]
-        ) > 1:
+        if (links[0]["rel"] if links else "") not in _LINKS.get(kind, _NO_LINKS) or len(links) > 1:
             raise Bad(f"a {kind} entry has no such links")
-        for link in entry["links"]:
-            if link.get("journal") == self.journal or ("journal" in link and link["rel"] == "hold"):
-                raise Bad("the link of this entry names a journal and must not")
-            if "journal" not in link and link["seq"] >= self.size:
-                raise Bad("the link names an entry that is not earlier")
-        if entry["caps"] and kind not in ("award", "deduct", "reverse"):
+        for link in links:
+            other = link.get("journal")
+            need(other is None or (other != self.journal and link["rel"] != "hold"),
+                 "the link of this entry names a journal and must not")  # fmt: skip
+            need(other or link["seq"] < self.size, "the link names an entry that is not earlier")
+        if entry["caps"] and kind not in _COUNTING:
             raise Bad(f"caps in a {kind} entry")
-        step = getattr(self, "_" + kind)
+        delta, self.leaf, step = self.delta(entry["postings"]), leaf, getattr(self, "_" + kind)
         if kind in _TODAY_MATTERS:
-            today = self.day(entry["recorded_at"])
+            today, before = self.day(at), self.day(at, SLACK_US)
             try:
-                act = step(entry, delta, today)
+                step(entry, delta, today)
             except Bad:
-                before = self.day(entry["recorded_at"], SLACK_US)
                 if before == today:
                     raise
-                act = step(entry, delta, before)  # just after midnight: the clock that decided may have stood before it
+                step(entry, delta, before)  # just after midnight: the clock that decided may have stood before it
         else:
-            act = step(entry, delta)
-        self._apply(delta, entry["postings"], leaf)
-        if act is not None:
-            act(leaf)
+            step(entry, delta)
+        self._apply(delta)
+        if self.folding:
+            for account in {line["account"] for line in entry["postings"]}:
+                if account.partition(":")[0] in OWNED:
+                    version, head = self.owned.get(account, (0, bytes(32)))
+                    self.owned[account] = (version + 1, sha256(b"\x02" + head + leaf))
+                self.touched.add(account)
         self.size += 1
-        self.at = entry["recorded_at"]
+        self.at = at
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
-    def _delta(self, postings):
-        """{(account, unit, lot): amount} without zeros; per unit the amounts sum to zero."""
-        delta, standing, points = {}, 0, 0
+    def delta(self, postings):
+        """Per unit the amounts sum to zero."""
+        delta, standing, points, again = {}, 0, 0, False
         for line in postings:
             amount, unit = line["amount"], line["unit"]
             key = (line["account"], unit, line.get("lot", NEVER))
-            delta[key] = delta.get(key, 0) + amount
+            if key in delta:
+                again, delta[key] = True, delta[key] + amount
+            else:
+                delta[key] = amount
             if unit == STANDING:
                 standing += amount
             else:
                 points += amount
         if standing or points:
             raise Bad(f"postings do not sum to zero (standing {standing}, points {points})")
-        return {key: amount for key, amount in delta.items() if amount}
+        return {key: amount for key, amount in delta.items() if amount} if again else delta
 
-    def _apply(self, delta, postings, leaf):
+    def _apply(self, delta):
+        balances = self.balances
         for (account, unit, lot), amount in delta.items():
-            balance = self.balances.get(account)
+            balance = balances.get(account)
             if balance is None:
-                balance = self.balances[account] = {}
+                balance = balances[account] = {}
             total = balance.get((unit, lot), 0) + amount
-            if total < 0 or account[0] in "dm":
-                role = account.partition(":")[0]
-                if abs(total) > INTEGER_MAX or total * _SIGN.get(role, 0) < 0:
-                    raise Bad(f"{account} in {unit}, lot {lot}, would be {total}")
+            if (total > 0 and account[0] not in "dm") or (account == ISSUER and -INTEGER_MAX <= total < 0):
+                balance[unit, lot] = total
+                continue
+            if abs(total) > INTEGER_MAX or total * _SIGN.get(account.partition(":")[0], 0) < 0:
+                raise Bad(f"{account} in {unit}, lot {lot}, would be {total}")
             if total:
                 balance[unit, lot] = total
             else:
                 balance.pop((unit, lot), None)
                 if not balance:
-                    del self.balances[account]
-        if not self.folding:
-            return
-        for account in {line["account"] for line in postings}:
-            if account.partition(":")[0] in OWNED:
-                state = self.owned.setdefault(account, [0, bytes(32)])
-                state[0] += 1
-                state[1] = hashlib.sha256(b"\x02" + state[1] + leaf).digest()
-            self.touched.add(account)
+                    del balances[account]
 
     def _expect(self, delta, want, what):
+        if delta == want:
+            return
         want = {key: amount for key, amount in want.items() if amount}
-        if delta != want:
-            wrong = sorted(set(delta.items()) ^ set(want.items()))
-            account, unit, lot = wrong[0][0]
-            here, due = delta.get((account, unit, lot), 0), want.get((account, unit, lot), 0)
-            raise Bad(f"postings are not those of {what}: {account} {unit} lot {lot} has {here}, not {due}")
+        for key in sorted(set(delta) | set(want)):
+            here, due = delta.get(key, 0), want.get(key, 0)
+            need(here == due, f"postings are not those of {what}: {' '.join(key)} has {here}, not {due}")
 
-    def _count(self, entry, member, reverse_of=None):
-        """Check the caps of an entry; what they count to afterwards, as [(key, used)]."""
-        subject, stay, after = entry["subject"], member[2], {}
-        if reverse_of is not None:
-            stated = [(c["id"], c["from"], c["to"], c["limit"], c["let"]) for c in entry["caps"]]
-            due = [(c["id"], c["from"], c["to"], c["limit"], -c["let"]) for c in reverse_of["caps"] if c["let"]]
-            if stated != due:
-                raise Bad("caps do not give back what the reversed award had counted")
+    def _count(self, entry, stay, giving_back=False):
+        """The caps of an entry count on from what had been counted."""
+        subject, after = entry["subject"], {}
+        windows = f"t{subject}\0{stay}\0"
         for cap in entry["caps"]:
-            window = cap["id"] + "\0" + cap["from"]
-            key = f"t{subject}\0{stay}\0{window}"
+            name, start, let, before = cap["id"], cap["from"], cap["let"], cap["used_before"]
+            key = f"{windows}{name}\0{start}"
             used = self.store.get(key)
             if used is None:
-                used = 0
+                used = before if stay else 0
                 if stay:  # moved here: what it brought along is compared in `across`
-                    used = cap["used_before"]
-                    self.assumed.setdefault((subject, stay), {})[cap["id"], cap["from"]] = (used, self.size)
+                    self.assumed.setdefault((subject, stay), {})[name, start] = (used, self.size)
             if key in after:
-                raise Bad(f"cap {cap['id']} counts twice")
-            if cap["used_before"] != used:
-                raise Bad(f"cap {cap['id']}: used_before is {cap['used_before']}, but {used} had been counted")
-            if reverse_of is None:
-                if not cap["from"] <= entry["occurred_on"] <= cap["to"]:
-                    raise Bad(f"cap {cap['id']}: the day of the deed is outside its window")
-                if cap["let"] < 0 or (cap["let"] and used + cap["let"] > cap["limit"]):
-                    raise Bad(f"cap {cap['id']} lets through more than its limit")
-            after[key] = used + cap["let"]
-        return after
-
-    def _counted(self, after):
+                raise Bad(f"cap {name} counts twice")
+            if before != used:
+                raise Bad(f"cap {name}: used_before is {before}, but {used} had been counted")
+            if not giving_back:
+                if not start <= entry["occurred_on"] <= cap["to"]:
+                    raise Bad(f"cap {name}: the day of the deed is outside its window")
+                if let < 0 or (let and used + let > cap["limit"]):
+                    raise Bad(f"cap {name} lets through more than its limit")
+            after[key] = used + let
         for key, used in after.items():
             self.store.put(key, used)
 
-    # kinds; each checks first and returns what is to be done once the postings have been applied
+    # the journal itself
 
     def _open(self, entry, delta):
-        data = entry["data"]
-        if "subject" in entry:
-            subject = entry["subject"]
-            if subject in self.members:
-                raise Bad(f"subject {subject} has an account here already")
+        data, subject = entry["data"], entry.get("subject")
+        if subject:
+            need(subject not in self.members, f"subject {subject} has an account here already")
             want = {(ISSUER, STANDING, NEVER): -data["base"], ("subject:" + subject, STANDING, NEVER): data["base"]}
             self._expect(delta, want, "opening an account")
             self.members[subject] = (data["kind"], "open", 0)
-            return None
+            return
         self._expect(delta, {}, "opening a journal")
         policy, key, recovery = data["policy"], Key(data["vkey"]), Key(data["recovery"])
-        stated = {name: data[name] for name in ("origin", "policy", "recovery", "vkey")}
-        if entry["prev"] != sha256(b"jifen/genesis/1\n" + canonical(stated)).hex():
-            raise Bad("prev is not the hash of origin, policy, recovery and vkey", "copy")
-        if key.kind != 1 or data["origin"] != key.name + "/" + self.journal or recovery.name != key.name + "/recovery":
-            raise Bad("origin, vkey and recovery are not <deployment>/<journal>, <deployment>, <deployment>/recovery")
-        if not text_(policy.get("zone")) or policy.get("takeover") not in (0, 1):
-            raise Bad("policy names no zone or no takeover")
-        self.genesis, self.recovery, self.keys = data, recovery, [(0, key, "")]
+        prev = sha256(b"jifen/genesis/1\n" + canonical(data)).hex()
+        need(entry["prev"] == prev, "prev is not the hash of origin, policy, recovery and vkey", "copy")
+        named = data["origin"] == f"{key.name}/{self.journal}" and recovery.name == key.name + "/recovery"
+        said = "origin, vkey and recovery are not <deployment>/<journal>, <deployment>, <deployment>/recovery"
+        need(named and key.kind == 1, said)
+        good = type(policy.get("zone")) is str and policy.get("takeover") in (0, 1)
+        need(good, "policy names no zone or no takeover")
+        self.recovery, self.keys = recovery, [(0, key, "")]
         self.zone, self.takeover = _zone(policy["zone"]), policy["takeover"]
-        return None
 
     def _policy(self, entry, delta):
         self._expect(delta, {}, "a policy")
         loss = entry["data"].get("loss")
         if loss is None:
-            if not self.takeover:
-                raise Bad("the take-over window is closed already")
+            need(self.takeover, "the take-over window is closed already")
             self.takeover = 0
             return
-        if (
-            sorted(loss) != ["log", "reason", "root", "signature", "size"]
-            or not count_(loss["size"])
-            or not hex_(loss["root"])
-        ):
-            raise Bad("loss is not log, reason, root, signature and size")
-        said = {name: loss[name] for name in ("log", "reason", "root", "size")}
-        assert self.recovery is not None
-        message = b"jifen/loss/1\n" + canonical(said)
-        if not ed25519_valid(self.recovery.public, message, b64(loss["signature"])):
-            raise Bad("the recovery key has not accepted this loss", "key")
+        form = {"log": _STRING, "reason": _STRING, "root": _HEX, "signature": _TEXT, "size": _COUNT}
+        need(fits(_object(form), loss), "loss is not log, reason, root, signature and size")
+        message = b"jifen/loss/1\n" + canonical({name: loss[name] for name in ("log", "reason", "root", "size")})
+        assert self.recovery is not None  # entry 0 named it
+        good = ed25519_valid(self.recovery.public, message, b64(loss["signature"]))
+        need(good, "the recovery key has not accepted this loss", "key")
 
     def _key(self, entry, delta):
         self._expect(delta, {}, "a key")
         key, before = Key(entry["data"]["vkey"]), self.keys[-1][1]
-        if key.kind != 1 or key.name != before.name or key.id == before.id:
-            raise Bad("the new key has another name or the same id")
+        good = key.kind == 1 and key.name == before.name and key.id != before.id
+        need(good, "the new key has another name or the same id")
         self.keys.append((self.size, key, entry["data"]["authority"]))
+
+    def _seal(self, entry, delta):
+        self._expect(delta, {}, "a seal")
+        size, said = entry["data"]["as_of_size"], (entry["data"]["accounts"], entry["data"]["state_root"])
+        need(self.sealed_to < size <= self.size and size, "as_of_size does not rise, or lies ahead")
+        count, root = found = self.seal_sizes.get(size, ("?", "?"))
+        need(found == said, f"state_root or accounts is not that of the first {size} entries: {count} accounts, {root}")
+        self.sealed_to = size
+
+    # deeds
 
     def _award(self, entry, delta):
         subject, deduct = entry["subject"], entry["kind"] == "deduct"
-        member = self.open_member(subject)
+        sort, _, stay = self.open_member(subject)
         if bool(self.takeover) != ("data" in entry):
             raise Bad("takeover must stand in an award exactly while the take-over window is open")
-        number = int(entry["cause"][:4], 16)
-        if number != 65_535 and number != _day_number(entry["occurred_on"]) % 65_535:
+        cause = entry["cause"]
+        if cause[:4] != "ffff" and int(cause[:4], 16) != _days(entry["occurred_on"]) % 65_535:
             raise Bad("cause begins with another day than occurred_on")
-        account, want = ("minus:" if deduct else "subject:") + subject, {}
-        standing = -delta.get((ISSUER, STANDING, NEVER), 0)
-        points = -delta.get((ISSUER, POINTS, NEVER), 0)
-        if deduct and (member[0] != "body" or standing >= 0 or points):
-            raise Bad("a deduction takes standing, and from a body only")
-        if not deduct and (standing < 0 or points < 0):
+        rest = dict(delta)  # what is not looked at yet
+        standing, points = -rest.pop((ISSUER, STANDING, NEVER), 0), -rest.pop((ISSUER, POINTS, NEVER), 0)
+        if deduct:
+            need(sort == "body" and standing < 0 and not points, "a deduction takes standing, and from a body only")
+        elif standing < 0 or points < 0:
             raise Bad("an award takes something away")
-        repaid = 0
-        if points and member[0] == "body":
-            for lot, owed in self.lots("debt:" + subject, POINTS):
-                want["debt:" + subject, POINTS, lot] = min(points - repaid, -owed)
-                repaid += min(points - repaid, -owed)
-        for unit, total, rest in ((STANDING, standing, standing), (POINTS, points, points - repaid)):
-            want[ISSUER, unit, NEVER] = -total
-            lots = [lot for name, u, lot in delta if name == account and u == unit]
-            if rest and len(lots) == 1:
-                want[account, unit, lots[0]] = rest
-            elif rest or lots:
+        elif points and sort == "body":
+            debt, left = "debt:" + subject, points
+            for lot, owed in self.lots(debt, POINTS):
+                part = min(left, -owed)
+                left -= part
+                need(rest.pop((debt, POINTS, lot), 0) == part, "an award repays the debt of a body first")
+        account, units = ("minus:" if deduct else "subject:") + subject, set()
+        for name, unit, _ in rest:  # the amounts are right, since each unit sums to zero
+            if name != account or unit in units:
                 raise Bad("an award goes to one lot in each unit")
-        self._expect(delta, want, "an award (debt is repaid first)" if repaid else "this kind of award")
-        after = self._count(entry, member)
-        if entry["links"]:
-            link = entry["links"][0]
+            units.add(unit)
+        self._count(entry, stay)
+        for link in entry["links"]:
             where = (link.get("journal", self.journal), link["seq"])
             old = self.linked(*where, link["leaf"])
             if old is None:
                 self.unlinked += 1
-            elif old["kind"] not in ("award", "deduct") or (old["subject"], old["rule"]) != (subject, entry["rule"]):
-                raise Bad("replaces no award of this subject under this rule")
-            elif where[0] == self.journal and where not in self.reversed and not member[2]:
-                raise Bad("replaces an award that has not been reversed")
-            self.replaced.append([list(where), self.size])
-        self.packs.setdefault(entry["pack"], self.size)
-        self._counted(after)
+            else:
+                same = old["kind"] in ("award", "deduct") and (old["subject"], old["rule"]) == (subject, entry["rule"])
+                need(same, "replaces no award of this subject under this rule")
+                here = where[0] == self.journal and not stay  # else another journal may have reversed it: `across`
+                need(not here or where in self.reversed, "replaces an award that has not been reversed")
+            self.replaced.append((where, self.size))
+        if entry["pack"] not in self.packs:
+            self.packs[entry["pack"]] = self.size
 
     _deduct = _award
 
-    def _hold(self, entry, delta, today):
-        subject = entry["subject"]
-        self.open_member(subject)
-        if self.lots("debt:" + subject, POINTS):
-            raise Bad("points are held while a debt stands")
-        accounts = {name for name, _, _ in delta if name.startswith("held:")}
-        amount = sum(n for (name, _, _), n in delta.items() if name in accounts)
-        if len(accounts) != 1 or amount <= 0:
-            raise Bad("a hold sets points aside in one held: account")
-        (held,) = accounts
-        if self.store.get("i" + held) is not None:
-            raise Bad(f"the hold {held} was opened before")
-        chosen = _earliest([(lot, n) for lot, n in self.lots("subject:" + subject, POINTS) if lot >= today], amount)
-        want = {("subject:" + subject, POINTS, lot): -n for lot, n in chosen}
-        want.update(((held, POINTS, lot), n) for lot, n in chosen)
-        self._expect(delta, want, "a hold (lots that have not lapsed, earliest first)")
-
-        def act(leaf):
-            lots = dict(chosen)
-            hold = [self.size, held, subject, entry["data"]["expires_at"], "held", "", lots, {}, leaf.hex()]
-            self.store.put(f"h{self.size}", hold)
-            self.store.put("i" + held, self.size)
-
-        return act
-
-    def _capture(self, entry, delta):
-        hold = self.hold_of(entry)
-        seq, held, _, expires_at, state, _, lots, captured, _ = hold
-        if state != "held":
-            raise Bad("the hold is closed: nothing is left to capture")
-        if _microseconds(entry["recorded_at"]) >= _microseconds(expires_at) + SLACK_US:
-            raise Bad(f"captured after the hold ran out at {expires_at}")
-        merchant, amount = _merchant(delta)
-        chosen = _earliest(sorted(lots.items()), amount)
-        want = {(held, POINTS, lot): -n for lot, n in chosen}
-        want[merchant, POINTS, NEVER] = amount
-        if amount <= 0:
-            raise Bad("captures nothing")
-        self._expect(delta, want, "a capture (what the hold has left, earliest lots first)")
-        for lot, n in chosen:
-            lots[lot] -= n
-            captured[lot] = captured.get(lot, 0) + n
-        hold[4] = "held" if any(lots.values()) else "closed"
-        self.store.put(f"h{seq}", hold)
-
-    def _refund(self, entry, delta, today):
-        hold = self.hold_of(entry)
-        seq, held, _, _, _, grace, _, captured, _ = hold
-        merchant, amount = _merchant(delta)
-        taken = _earliest(sorted(captured.items(), reverse=True), -amount)
-        if amount >= 0 or sum(n for _, n in taken) != -amount:
-            raise Bad("returns more than was captured and not yet returned")
-        back = {}
-        for lot, n in taken:
-            if lot < today:
-                lot = grace = grace or _later(today, GRACE_DAYS)
-            back[lot] = back.get(lot, 0) + n
-        want = {(held, POINTS, lot): n for lot, n in back.items()}
-        want[merchant, POINTS, NEVER] = amount
-        self._expect(delta, want, "a refund (latest lots first; lapsed ones get one new day)")
-
-        def act(leaf):
-            for lot, n in taken:
-                captured[lot] -= n
-            hold[5] = grace
-            self.store.put(f"h{seq}", hold)
-            self.pending = (seq, back, entry["txn"])
-
-        return act
-
-    _void = _refund
-
-    def _release(self, entry, delta, today):
-        hold, data = self.hold_of(entry), entry.get("data", {})
-        seq, held, subject, expires_at, state, _, lots, _, _ = hold
-        expired = "expired" in data
-        back = {lot: n for lot, n in lots.items() if n}
-        if self.pending:
-            if (self.pending[0], self.pending[2]) != (seq, entry["txn"]) or expired:
-                raise Bad("the entry after a refund or void is not the release that passes it on")
-            back = self.pending[1]
-        elif not back:
-            raise Bad("the hold has nothing left to release")
-        if expired and (state != "held" or entry["recorded_at"] < expires_at):
-            raise Bad(f"released as run out before {expires_at}")
-        if entry["subject"] != subject:
-            raise Bad("releases to another subject than the hold's")
-        where, to = self.members[subject][1], data.get("to")
-        good, unclaimed = {lot: n for lot, n in back.items() if lot >= today}, False
-        if to is not None and (where != "moved" or not good or to == self.journal):
-            raise Bad("to names a journal although the subject is here, or nothing good is left")
-        if where == "erased" or (where == "moved" and to is None):
-            unclaimed, good = where == "moved" and bool(good), {}
-        want = {(held, POINTS, lot): -n for lot, n in back.items()}
-        want[EXPIRED, POINTS, NEVER] = sum(n for lot, n in back.items() if lot not in good)
-        if to is None:
-            want.update((("subject:" + subject, POINTS, lot), n) for lot, n in good.items())
-        else:
-            want[ISSUER, POINTS, NEVER] = sum(good.values())
-        self._expect(delta, want, "a release (the lots they came from; lapsed ones to expired)")
-
-        def act(leaf):
-            if unclaimed:
-                self.gone.append((subject, self.size))  # only who was erased elsewhere is given nothing
-            if to is not None:
-                self.outs.append(["released_from", self.size, to, subject, 0, None, None])
-            if not self.pending:
-                hold[6], hold[4] = {}, "expired" if expired else "closed"
-                self.store.put(f"h{seq}", hold)
-            self.pending = None
-
-        return act
-
     def _reverse(self, entry, delta, today):
-        link, data, subject = entry["links"][0], entry["data"], entry["subject"]
+        link, subject = entry["links"][0], entry["subject"]
         where = (link.get("journal", self.journal), link["seq"])
-        member = self.open_member(subject)
-        if where in self.reversed:
-            raise Bad(f"{where[0]}/{where[1]} was reversed before, by entry {self.reversed[where]}")
+        sort, _, stay = self.open_member(subject)
+        before = self.reversed.get(where)
+        need(before is None, f"{where[0]}/{where[1]} was reversed before, by entry {before}")
         old = self.linked(*where, link["leaf"])
         if old is None:  # in a journal that is not in this export
-            after, self.unlinked = (
-                self._count(entry, member, {"caps": [_negative(cap) for cap in entry["caps"]]}),
-                self.unlinked + 1,
-            )
+            self.unlinked += 1
         else:
-            if old["kind"] not in ("award", "deduct") or any(old.get(f) != entry[f] for f in _SCORED):
-                raise Bad("reverses no award of this subject, rule, pack, group and place")
-            self._taken_back(old, data, delta, subject, member[0], today)
-            after = self._count(entry, member, old)
+            same = old["kind"] in ("award", "deduct") and all(old[name] == entry[name] for name in _SCORED)
+            need(same, "reverses no award of this subject, rule, pack, group and place")
+            self._taken_back(old, entry["data"], delta, subject, sort == "body", today)
+            stated = [(c["id"], c["from"], c["to"], c["limit"], c["let"]) for c in entry["caps"]]
+            due = [(c["id"], c["from"], c["to"], c["limit"], -c["let"]) for c in old["caps"] if c["let"]]
+            need(stated == due, "caps do not give back what the reversed award had counted")
+        self._count(entry, stay, giving_back=True)
+        self.reversed[where] = self.size
+        self.packs.setdefault(entry["pack"], self.size)
 
-        def act(leaf):
-            self.reversed[where] = self.size
-            self.packs.setdefault(entry["pack"], self.size)
-            self._counted(after)
-
-        return act
-
-    def _taken_back(self, old, data, delta, subject, kind, today):
+    def _taken_back(self, old, data, delta, subject, body, today):
         want, shortfall, lapsed = {}, 0, 0
 
         def post(account, unit, lot, n):
             for key, amount in (((account, unit, lot), n), ((ISSUER, unit, NEVER), -n)):
                 want[key] = want.get(key, 0) + amount
 
-        for line in old["postings"]:
-            account, unit, lot, amount = line["account"], line["unit"], line.get("lot", NEVER), line["amount"]
-            role, stock = account.partition(":")[0], dict(self.lots(account, unit))
+        for (account, unit, lot), amount in self.delta(old["postings"]).items():
+            stock = dict(self.lots(account, unit, today))
             if account == ISSUER:
                 continue
             if lot < today:
                 lapsed += abs(amount)
-            elif role == "debt":
+            elif account[:5] == "debt:":
                 post(account, unit, lot, -amount)
-            elif role == "minus":
+            elif account[:6] == "minus:":
                 post(account, unit, lot, min(-amount, -stock.get(lot, 0)))
             else:
                 taken = [(lot, min(amount, stock.pop(lot, 0)))]
-                if kind == "body" and data["policy"] != "only_available":
-                    rest = sorted(item for item in stock.items() if item[0] >= today)
-                    taken += _earliest(rest, amount - taken[0][1])
+                if body and data["policy"] != "only_available":
+                    taken += _earliest(sorted(stock.items()), amount - taken[0][1])
                 for day, n in taken:
                     post(account, unit, day, -n)
                 missing = amount - sum(n for _, n in taken)
-                if kind == "body" and data["policy"] == "allow_debt" and unit == POINTS:
+                if body and data["policy"] == "allow_debt" and unit == POINTS:
                     post("debt:" + subject, unit, NEVER, -missing)
                     missing = 0
                 shortfall += missing
         self._expect(delta, want, "this reversal")
-        if (data["shortfall"], data["lapsed"]) != (shortfall, lapsed):
-            said = f"{data['shortfall']} and {data['lapsed']}"
-            raise Bad(f"shortfall and lapsed are {said}, not {shortfall} and {lapsed}")
+        said = f"{data['shortfall']} and {data['lapsed']}, not {shortfall} and {lapsed}"
+        need((data["shortfall"], data["lapsed"]) == (shortfall, lapsed), f"shortfall and lapsed are {said}")
+
+    # redemptions
+
+    def _hold(self, entry, delta, today):
+        subject, accounts = entry["subject"], {name for name, _, _ in delta if name.startswith("held:")}
+        self.open_member(subject)
+        need(not self.lots("debt:" + subject, POINTS), "points are held while a debt stands")
+        amount = sum(n for (name, _, _), n in delta.items() if name in accounts)
+        need(len(accounts) == 1 and amount > 0, "a hold sets points aside in one held: account")
+        (held,) = accounts
+        need(self.store.get("i" + held) is None, f"the hold {held} was opened before")
+        chosen = dict(_earliest(self.lots("subject:" + subject, POINTS, today), amount))
+        want = _posted("subject:" + subject, chosen, -1) | _posted(held, chosen)
+        self._expect(delta, want, "a hold (lots that have not lapsed, earliest first)")
+        self.store.put("i" + held, self.size)
+        self.store.put(f"h{self.size}", {
+            "seq": self.size, "leaf": self.leaf.hex(), "account": held, "subject": subject, "state": "held",
+            "expires_at": entry["data"]["expires_at"], "grace": "", "lots": chosen, "captured": {},
+        })  # fmt: skip
+
+    def _capture(self, entry, delta):
+        hold = self.hold_of(entry["links"][0])
+        lots, captured = hold["lots"], hold["captured"]
+        need(hold["state"] == "held", "the hold is closed: nothing is left to capture")
+        late = _microseconds(entry["recorded_at"]) - _microseconds(hold["expires_at"])
+        need(late < SLACK_US, f"captured after the hold ran out at {hold['expires_at']}")
+        merchant, amount = _merchant(delta)
+        need(amount > 0, "captures nothing")
+        chosen = dict(_earliest(sorted(lots.items()), amount))
+        want = _posted(hold["account"], chosen, -1) | {(merchant, POINTS, NEVER): amount}
+        self._expect(delta, want, "a capture (what the hold has left, earliest lots first)")
+        for lot, n in chosen.items():
+            lots[lot] -= n
+            captured[lot] = captured.get(lot, 0) + n
+        hold["state"] = "held" if any(lots.values()) else "closed"
+        self.store.put(f"h{hold['seq']}", hold)
+
+    def _refund(self, entry, delta, today):
+        hold = self.hold_of(entry["links"][0])
+        merchant, amount = _merchant(delta)
+        taken = _earliest(sorted(hold["captured"].items(), reverse=True), -amount)
+        need(amount < 0 and sum(n for _, n in taken) == -amount, "returns more than was captured and not yet returned")
+        back, grace = {}, hold["grace"]
+        for lot, n in taken:
+            if lot < today:
+                lot = grace = grace or _later(today, GRACE_DAYS)
+            back[lot] = back.get(lot, 0) + n
+        want = _posted(hold["account"], back) | {(merchant, POINTS, NEVER): amount}
+        self._expect(delta, want, "a refund (latest lots first; lapsed ones get one new day)")
+        for lot, n in taken:
+            hold["captured"][lot] -= n
+        hold["grace"] = grace
+        self.store.put(f"h{hold['seq']}", hold)
+        self.pending = (hold["seq"], back, entry["txn"])
+
+    _void = _refund
+
+    def _release(self, entry, delta, today):
+        hold, data = self.hold_of(entry["links"][0]), entry.get("data", {})
+        subject, expired, to = hold["subject"], "expired" in data, data.get("to")
+        back = {lot: n for lot, n in hold["lots"].items() if n}
+        if self.pending:
+            need(self.pending[::2] == (hold["seq"], entry["txn"]) and not expired,
+                 "the entry after a refund or void is not the release that passes it on")  # fmt: skip
+            back = self.pending[1]
+        need(back, "the hold has nothing left to release")
+        if expired:
+            early = hold["state"] != "held" or entry["recorded_at"] < hold["expires_at"]
+            need(not early, f"released as run out before {hold['expires_at']}")
+        need(entry["subject"] == subject, "releases to another subject than the hold's")
+        where, good = self.members[subject][1], {lot: n for lot, n in back.items() if lot >= today}
+        need(to is None or (where == "moved" and good and to != self.journal),
+             "to names a journal although the subject is here, or nothing good is left")  # fmt: skip
+        lost = good if where == "erased" or (where == "moved" and to is None) else {}
+        want = _posted(hold["account"], back, -1)
+        want[EXPIRED, POINTS, NEVER] = sum(n for lot, n in back.items() if lot in lost or lot not in good)
+        if to is not None:
+            want[ISSUER, POINTS, NEVER] = sum(good.values())
+        elif not lost:
+            want.update(_posted("subject:" + subject, good))
+        self._expect(delta, want, "a release (the lots they came from; lapsed ones to expired)")
+        if lost and where == "moved":
+            self.gone.append((subject, self.size))  # only who was erased elsewhere is given nothing
+        if to is not None:
+            self.outs[self.size] = {"to": to, "subject": subject, "kind": None}
+        if not self.pending:
+            hold.update(lots={}, state="expired" if expired else "closed")
+            self.store.put(f"h{hold['seq']}", hold)
+        self.pending = None
+
+    def _settle(self, entry, delta):
+        merchant, amount = _merchant(delta)
+        need(amount < 0, "settles nothing")
+        self._expect(delta, {(merchant, POINTS, NEVER): amount, (REDEEMED, POINTS, NEVER): -amount}, "a settlement")
+
+    # lots and whole accounts
 
     def _all(self, subject, roles, to, lapsed_by=None):
         """Postings that empty a subject's accounts into `to`; with `lapsed_by` only lots past that day."""
@@ -1152,126 +987,83 @@ class Book:
 
     def _expire(self, entry, delta, today):
         want = self._all(entry["subject"], ("subject", "minus"), EXPIRED, today)
-        if not any(key[0] != EXPIRED for key in want):
-            raise Bad("no lot of this subject is past its day")
+        need(want, "no lot of this subject is past its day")
         self._expect(delta, want, "an expiry (every lot past its day, and no other)")
 
     def _relot(self, entry, delta, today):
         account = "subject:" + entry["subject"]
         self.open_member(entry["subject"])
-        lines = sorted((lot, unit, n) for (name, unit, lot), n in delta.items() if name == account)
-        if len(delta) != 2 or len(lines) != 2 or lines[0][2] >= 0:
-            raise Bad("a relot moves points of one lot of the subject to one later day")
-        if lines[0][0] < today:
-            raise Bad("a relot of a lot that has lapsed")
-
-    def _settle(self, entry, delta):
-        merchant, amount = _merchant(delta)
-        if amount >= 0:
-            raise Bad("settles nothing")
-        self._expect(delta, {(merchant, POINTS, NEVER): amount, (REDEEMED, POINTS, NEVER): -amount}, "a settlement")
+        lines = sorted((lot, n) for (name, _, lot), n in delta.items() if name == account)
+        good = len(delta) == len(lines) == 2 and lines[0][1] < 0
+        need(good, "a relot moves points of one lot of the subject to one later day")
+        need(lines[0][0] >= today, "a relot of a lot that has lapsed")
 
     def _erase(self, entry, delta):
         subject = entry["subject"]
-        kind, _, stay = self.open_member(subject)
-        self._expect(
-            delta, self._all(subject, ("subject", "minus", "debt"), EXPIRED), "an erasure (everything to expired)"
-        )
-        self.members[subject] = (kind, "erased", stay)
-
-    def _seal(self, entry, delta):
-        self._expect(delta, {}, "a seal")
-        data = entry["data"]
-        if not self.sealed_to < data["as_of_size"] <= self.size:
-            raise Bad("as_of_size does not rise, or lies ahead")
-        found = self.seal_sizes.get(data["as_of_size"])
-        if found != (data["accounts"], data["state_root"]):
-            count, root = found or ("?", "?")
-            said = f"state_root or accounts is not that of the first {data['as_of_size']} entries"
-            raise Bad(f"{said}: {count} accounts, {root}")
-        self.sealed_to = data["as_of_size"]
+        sort, _, stay = self.open_member(subject)
+        want = self._all(subject, ("subject", "minus", "debt"), EXPIRED)
+        self._expect(delta, want, "an erasure (everything to expired)")
+        self.members[subject] = (sort, "erased", stay)
 
     def _move(self, entry, delta):
         subject, data = entry["subject"], entry["data"]
-        rel = entry["links"][0]["rel"] if entry["links"] else None
-        if ("to" in data) != (rel is None) or ("tallies" in data) == (rel == "released_from"):
-            raise Bad("a move has another link than its data says")
-        if rel is None:
-            kind, _, stay = self.open_member(subject)
-            if data["to"] == self.journal:
-                raise Bad("moves to its own journal")
+        link = entry["links"][0] if entry["links"] else {"rel": ""}
+        fields = {"": {"to", "tallies"}, "moved_from": {"from", "kind", "tallies"}, "released_from": {"from"}}
+        need(set(data) == fields[link["rel"]], "a move has another link than its data says")
+        if "to" in data:
+            sort, _, stay = self.open_member(subject)
+            need(data["to"] != self.journal, "moves to its own journal")
             self._expect(delta, self._all(subject, ("subject", "minus", "debt"), ISSUER), "leaving (every lot)")
-            tallies = [[*key.split("\0"), used] for key, used in self.store.under(f"t{subject}\0{stay}\0")]
-            if not stay and _tallies_hash(tallies) != data["tallies"]:
-                raise Bad("tallies is not the hash of what the caps had counted")
-            self.members[subject] = (kind, "moved", stay)
-            self.outs.append(["moved_from", self.size, data["to"], subject, stay, kind, (data["tallies"], tallies)])
+            tallies = {tuple(key.split("\0")): used for key, used in self.store.under(f"t{subject}\0{stay}\0")}
+            need(stay or _tallies_hash(tallies) == data["tallies"], _TALLIES)
+            self.members[subject] = (sort, "moved", stay)
+            out = {"to": data["to"], "subject": subject, "kind": sort, "stay": stay}
+            self.outs[self.size] = {**out, "tallies": tallies, "hash": data["tallies"]}
             return
-        link, other = entry["links"][0], data["from"]
-        if link.get("journal") != other:
-            raise Bad("from and the link name different journals")
-        if rel == "moved_from":
-            member = self.members.get(subject)
-            if member is not None and member[1] != "moved":
-                raise Bad(f"arrives where its account is {member[1]}")
-            stay = member[2] + 1 if member else 1
-            self.members[subject] = (data["kind"], "open", stay)
-        else:
-            stay = self.open_member(subject)[2]
-        left = self.linked(other, link["seq"], link["leaf"])
-        self.ins.append([rel, self.size, other, link["seq"], subject, stay, data.get("kind"), left is None])
+        other, seq, whole = data["from"], link["seq"], "kind" in data
+        need(link.get("journal") == other, "from and the link name different journals")
+        if whole:
+            member = self.members.get(subject, ("", "moved", 0))
+            need(member[1] == "moved", f"arrives where its account is {member[1]}")
+            self.members[subject] = (data["kind"], "open", member[2] + 1)
+        stay = self.open_member(subject)[2]
+        left = self.linked(other, seq, link["leaf"])
+        self.ins.append((self.size, (other, seq), subject, stay, data.get("kind"), left is None))
         if left is None:
             self.unlinked += 1
-            mine = {"subject:", "minus:", "debt:"}
-            if any(name != ISSUER and name not in {m + subject for m in mine} for name, _, _ in delta):
-                raise Bad("what arrives goes to others than the subject")
+            mine = {ISSUER, "subject:" + subject, "minus:" + subject, "debt:" + subject}
+            need({name for name, _, _ in delta} <= mine, "what arrives goes to others than the subject")
             return
         said = left.get("data", {})
-        if (left["kind"], left["subject"], left["txn"]) != (
-            "move" if rel == "moved_from" else "release", subject, entry["txn"],
-        ) or said.get("to") != self.journal or said.get("tallies") != data.get("tallies"):  # fmt: skip
-            raise Bad(f"the linked entry {other}/{link['seq']} is not the other side of this move")
-        if rel == "moved_from":
-            gone = self._delta(left["postings"])
-            want = {key: -n for key, n in gone.items()}
-        else:
-            want = {}
-            lines = {
-                line.get("lot", NEVER): -line["amount"] for line in left["postings"] if line["account"][:5] == "held:"
-            }
-            good = -sum(n for (name, _, _), n in delta.items() if name == ISSUER)
-            for lot, n in _earliest(sorted(lines.items(), reverse=True), good):  # those that lapsed are the earliest
-                want["subject:" + subject, POINTS, lot] = n
-            given = sum(line["amount"] for line in left["postings"] if line["account"] == ISSUER)
-            want[ISSUER, POINTS, NEVER] = -given
-        self._expect(delta, want, f"arriving (what {other}/{link['seq']} sent)")
+        there = (left["kind"], left.get("subject"), left["txn"], said.get("to"), said.get("tallies"))
+        here = ("move" if whole else "release", subject, entry["txn"], self.journal, data.get("tallies"))
+        need(there == here, f"the linked entry {other}/{seq} is not the other side of this move")
+        want = {key: -n for key, n in self.delta(left["postings"]).items()}
+        if not whole:  # of the lots held, the earliest had lapsed: as many points arrive as went to the issuer
+            lots = sorted(((lot, n) for (name, _, lot), n in want.items() if name[:5] == "held:"), reverse=True)
+            given = want[ISSUER, POINTS, NEVER]
+            want = {(ISSUER, POINTS, NEVER): given} | _posted("subject:" + subject, dict(_earliest(lots, -given)))
+        self._expect(delta, want, f"arriving (what {other}/{seq} sent)")
 
     # seals
 
     def state(self):
         """(accounts, root) over the state of all accounts, seal.md."""
         for account in self.touched:
-            held = self.balances.get(account)
-            version, head = self.owned.get(account, (0, bytes(32)))
+            held = self.balances.get(account, {})
             if not held and account not in self.owned:
                 self.states.pop(account, None)
                 continue
-            lines = []
-            for (unit, lot), amount in sorted((held or {}).items(), key=lambda item: item[0]):
-                lines.append(
-                    {"amount": amount, "unit": unit} if lot == NEVER else {"amount": amount, "lot": lot, "unit": unit}
-                )
+            version, head = self.owned.get(account, (0, bytes(32)))
+            lines = [
+                {"amount": n, "unit": unit} if lot == NEVER else {"amount": n, "lot": lot, "unit": unit}
+                for (unit, lot), n in sorted(held.items())
+            ]
             said = {"account": account, "balances": lines, "head": head.hex(), "version": version}
             self.states[account] = sha256(b"\0" + canonical(said))
         self.touched.clear()
         names = sorted(self.states, key=str.encode)
-        return len(names), Tree(self.states[name] for name in names).root().hex()
-
-
-_LINKS = {
-    "capture": ("hold",), "release": ("hold",), "refund": ("hold",), "void": ("hold",), "reverse": ("reverses",),
-    "award": ("", "replaces"), "deduct": ("", "replaces"), "move": ("", "moved_from", "released_from"),
-}  # fmt: skip
+        return len(names), root_of([self.states[name] for name in names]).hex()
 
 
 def _zone(name):
@@ -1282,9 +1074,9 @@ def _zone(name):
 
         return zoneinfo.ZoneInfo(name)
     except Exception:
-        if name in _ZONES:
-            return datetime.timezone(datetime.timedelta(hours=_ZONES[name]))
-        raise Bad(f"this machine does not know the time zone {name!r}: pip install tzdata", "file") from None
+        hours = _ZONES.get(name, 0)
+        need(hours, f"this machine does not know the time zone {name!r}: pip install tzdata", "file")
+        return datetime.timezone(datetime.timedelta(hours=hours))
 
 
 def _later(day, days):
@@ -1296,7 +1088,8 @@ def _later(day, days):
 _numbers = {}
 
 
-def _day_number(day):
+def _days(day):
+    """Days since 2000-01-01."""
     if day not in _numbers:
         import datetime
 
@@ -1305,9 +1098,8 @@ def _day_number(day):
 
 
 def _microseconds(at):
-    return (_day_number(at[:10]) * 86_400 + int(at[11:13]) * 3600 + int(at[14:16]) * 60 + int(at[17:19])) * 10**6 + int(
-        at[20:26]
-    )
+    seconds = _days(at[:10]) * 86_400 + int(at[11:13]) * 3600 + int(at[14:16]) * 60 + int(at[17:19])
+    return seconds * 10**6 + int(at[20:26])
 
 
 def _earliest(lots, amount):
@@ -1321,143 +1113,131 @@ def _earliest(lots, amount):
     return chosen
 
 
-def _negative(cap):
-    return dict(cap, let=-cap["let"])
+def _posted(account, lots, sign=1):
+    return {(account, POINTS, lot): sign * n for lot, n in lots.items()}
 
 
 def _merchant(delta):
     """The one merchant: account that an entry posts to, and the amount."""
     found = [(name, n) for (name, _, _), n in delta.items() if name.startswith("merchant:")]
-    if len(found) != 1:
-        raise Bad(f"posts to {len(found)} merchants, not to one")
+    need(len(found) == 1, f"posts to {len(found)} merchants, not to one")
     return found[0]
 
 
+_TALLIES = "tallies is not the hash of what the caps had counted"
+
+
 def _tallies_hash(tallies):
-    return sha256(canonical(sorted(tallies))).hex()
+    return sha256(canonical(sorted([*key, used] for key, used in tallies.items()))).hex()
 
 
 def check_journal(task):
     """One journal from its first line to its last; `across` needs what comes back. Runs in a process of its own."""
-    journal, size, wanted = task["journal"], task["size"], task["wanted"]
-    files = {}
+    journal, folder, files = task["journal"], task["folder"], {}
+    path = os.path.join(folder, journal, "entries.jsonl")
 
     def linked(other, seq, leaf):
         if other not in task["journals"]:
             return None
         if other not in files:
-            files[other] = Lines(task["folder"], other)
+            files[other] = Lines(os.path.join(folder, other, "entries.jsonl"))
         line = files[other].at(seq)
-        if line is None:
-            raise Bad(f"links to {other}/{seq}, which is not there")
-        if sha256(b"\0" + line).hex() != leaf:
-            raise Bad(f"links to {other}/{seq} by another leaf than that entry has")
-        return read_entry(line)
+        need(line is not None, f"links to {other}/{seq}, which is not there")
+        need(sha256(b"\0" + line).hex() == leaf, f"links to {other}/{seq} by another leaf than that entry has")
+        try:
+            return read_entry(line)
+        except Bad as found:
+            raise Bad(found.what, found.hint, f"{other}/{seq}") from None
 
-    book, result = Book(journal, linked), {"journal": journal, "bad": None}
+    book, bad = Book(journal, linked), None
     try:
-        _walk(book, task, size, wanted)
-    except Bad as bad:
-        bad.at(f"{journal}/{book.size}")
-        result["bad"] = (bad.place, bad.what, bad.hint)
+        _walk(book, task, path)
+        if _digest(path) != task["digest"]:
+            bad = (journal + "/entries.jsonl", "is not the file that the manifest names", "copy")
+    except Bad as found:
+        bad = (found.place or f"{journal}/{book.size}", found.what, found.hint)
+    except OverflowError:
+        bad = (f"{journal}/{book.size}", "names a day beyond the calendar", "rule")
     except OSError as error:
-        result["bad"] = (journal + "/entries.jsonl", f"cannot be read: {error.strerror}", "copy")
-    if result["bad"] is None and _digest(os.path.join(task["folder"], journal, "entries.jsonl")) != task["digest"]:
-        result["bad"] = (journal + "/entries.jsonl", "is not the file that the manifest names", "copy")
-    erased = [subject for subject, member in book.members.items() if member[1] == "erased"]
-    result.update(
-        entries=book.size, genesis=book.genesis, keys=[(seq, key.text, why) for seq, key, why in book.keys],
-        packs=book.packs, outs=book.outs, ins=book.ins, gone=book.gone, assumed=book.assumed,
-        reversed=book.reversed, replaced=book.replaced, erased=erased, counts=book.counts, unlinked=book.unlinked,
-        accounts=len(book.members), recovery=book.recovery.text if book.recovery else "",
-    )  # fmt: skip
-    return result
+        bad = (journal + "/entries.jsonl", f"cannot be read: {error.strerror}", "copy")
+    return {
+        "journal": journal, "bad": bad, "entries": book.size, "recovery": str(book.recovery), "packs": book.packs,
+        "keys": [(seq, str(key), why) for seq, key, why in book.keys], "outs": book.outs, "ins": book.ins,
+        "gone": book.gone, "assumed": book.assumed, "reversed": book.reversed, "replaced": book.replaced,
+        "erased": [subject for subject, member in book.members.items() if member[1] == "erased"],
+        "counts": book.counts, "unlinked": book.unlinked, "accounts": len(book.members),
+    }  # fmt: skip
 
 
-def _walk(book, task, size, wanted):
-    tree, before, quick, seals = Tree(), "", task["quick"], set()
-    path = os.path.join(task["folder"], book.journal, "entries.jsonl")
-    lines = Lines(task["folder"], book.journal)
+def _walk(book, task, path):
+    tree, before, seals = Tree(), "", set()
+    quick, wanted, size, journal = task["quick"], task["wanted"], task["size"], book.journal
     if not quick:
-        for line in lines.marked(b'"kind":"seal"'):
-            try:
-                seals.add(_decode(line.decode())["data"]["as_of_size"])
-            except (ValueError, RecursionError, KeyError, TypeError):
-                pass  # said when its turn comes
+        sizes = [peek(line, "data", "as_of_size") for line in Lines(path).marked(b'"kind":"seal"')]
+        seals = {size for size in sizes if type(size) is int}
         book.folding = bool(seals)
-        if 0 in seals:
-            book.seal_sizes[0] = book.state()
     with open(path, "rb") as file, open(task["deeds"], "wb") as deeds:
         for raw in file:
-            if book.size >= size:
+            at, whole = book.size, not quick or not book.size
+            if at >= size:
                 raise Bad(f"one entry more than the checkpoint's {size}", "copy")
             if raw[-1:] != b"\n":
                 raise Bad("the line does not end with a line feed: its end was cut off", "copy")
             line = raw[:-1]
-            entry = read_entry(line) if not quick or not book.size else _glance(line)
-            if entry["seq"] != book.size or entry["journal"] != book.journal:
+            entry = read_entry(line) if whole else _glance(line)
+            if entry["seq"] != at or entry["journal"] != journal:
                 found = f"{entry['journal']}/{entry['seq']}"
                 raise Bad(f"is entry {found}: a line is missing, doubled or in another place", "copy")
-            leaf = sha256(b"\0" + line)
-            if entry["prev"] != before and book.size:
+            leaf = hashlib.sha256(b"\0" + line).digest()
+            if entry["prev"] != before and at:
                 raise _broken(book, tree, wanted, path, entry, leaf, next(file, b""))
-            if not quick or not book.size:
+            if whole:
                 book.take(entry, leaf)
             else:
                 book.size += 1
                 if entry["kind"] == "key":
-                    book.keys.append((entry["seq"], Key(entry["data"]["vkey"]), entry["data"]["authority"]))
+                    book.keys.append((at, Key(entry["data"]["vkey"]), entry["data"]["authority"]))
             before = leaf.hex()
             tree.add(leaf)
-            if "cause" in entry:
-                deeds.write(bytes.fromhex(entry["cause"]) + entry["seq"].to_bytes(8, "big"))
+            if whole and "cause" in entry:
+                deeds.write(bytes.fromhex(entry["cause"]) + at.to_bytes(8, "big"))
             if book.size in wanted:
                 root = tree.root()
                 for source, due in wanted[book.size]:
-                    if due != root:
-                        said = f"the first {book.size} entries have another root than {source} says"
-                        said += ": this entry was changed, or entries up to it were rewritten together"
-                        hint = "pin" if source.startswith("pin") else "copy"
-                        raise Bad(said, hint, f"{book.journal}/{book.size - 1}")
+                    said = f"the first {book.size} entries have another root than {source} says: "
+                    said += "this entry was changed, or entries up to it were rewritten together"
+                    need(due == root, said, "pin" if source[:4] == "pin " else "copy", f"{journal}/{at}")
             if book.size in seals:
                 book.seal_sizes[book.size] = book.state()
                 book.folding = book.size < max(seals)
-    if book.size < size:
-        raise Bad(f"is missing: the checkpoint has {size} entries, here are {book.size}", "copy")
-    if book.pending:
-        raise Bad("the release that must follow a refund is missing")
+    need(book.size == size, f"is missing: the checkpoint has {size} entries, here are {book.size}", "copy")
+    need(not book.pending, "the release that must follow a refund is missing")
 
 
 def _glance(line):
-    """For --quick: the fields of the chain, without form; `prev` and what follows it are the last of an entry."""
-    try:
-        entry = _decode(line.decode())
-        if type(entry["seq"]) is int and hex_(entry["prev"]) and (entry["kind"] != "key" or not check_form(entry)):
-            entry.pop("cause", None)
-            return entry
-    except (ValueError, RecursionError, KeyError, TypeError):
-        pass
-    raise Bad("is not an entry", "copy")
+    """For --quick: the fields of the chain, without form."""
+    entry = peek(line) or {}
+    good = type(entry) is dict and {"seq", "journal", "kind", "prev"} <= set(entry) and type(entry["seq"]) is int
+    need(good, "is not an entry", "copy")
+    if entry["kind"] == "key":
+        check_form(entry)
+    return entry
 
 
 def _broken(book, tree, wanted, path, entry, leaf, following):
     """prev is not the leaf before: was the entry before changed, or this one? The next entry, or the root, knows."""
-    this = "prev is not the leaf of the entry before"
-    try:
-        this_stands = _decode(following.decode())["prev"] == leaf.hex()
-    except (ValueError, RecursionError, KeyError, TypeError):
-        this_stands = False
+    this_stands = peek(following, "prev") == leaf.hex()
     if not following:
         again = Tree()
         with open(path, "rb") as file:
             for _ in range(book.size - 1):
                 again.add(sha256(b"\0" + file.readline()[:-1]))
-        again.add(bytes.fromhex(entry["prev"]))
+        again.add(bytes.fromhex(entry["prev"]) if fits(_HEX, entry["prev"]) else b"")
         again.add(leaf)
         this_stands = any(due == again.root() for _, due in wanted.get(book.size + 1, ()))
     if this_stands:
         return Bad("was changed: the entry after it names another leaf", "copy", f"{book.journal}/{book.size - 1}")
-    return Bad(this, "copy")
+    return Bad("prev is not the leaf of the entry before", "copy")
 
 
 def _digest(path):
@@ -1470,8 +1250,18 @@ def _digest(path):
 
 # the folder, and what only shows over all journals (export.md, epoch.md) -----------------------------------------
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
-_OURS = ("manifest", "verify.py")
+_NAME = re.compile(r"(?!(?:epoch|packs|editions)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
+_POINT = _object({"root": _HEX, "size": _COUNT})
+_MANIFEST = _object({
+    "epoch": _POINT, "files": _map(_HEX), "journals": _map(_POINT), "made_at": _TEXT, "only?": _list(_TEXT),
+    "origin": _TEXT, "software": _TEXT, "v": "1",
+})  # fmt: skip
+_KEYS = _object({
+    "keys": r"(?!\[\])" + _list(_object({"from": _map(_COUNT), "vkey": _TEXT})), "origin": _TEXT, "recovery": _TEXT,
+    "v": "1", "witnesses": _list(_TEXT),
+})  # fmt: skip
+_MEMBER = _object({"journal": _TEXT, "root": _HEX, "size": _COUNT})
+_EPOCH = _object({"count": _COUNT, "epoch": _COUNT, "journals_root": _HEX, "members": _list(_MEMBER), "v": "1"})
 
 
 class Export:
@@ -1480,8 +1270,10 @@ class Export:
     def __init__(self, folder, pins=(), quick=False, jobs=0):
         self.folder, self.quick, self.jobs = folder, quick, jobs
         self.findings, self.journals, self.notes, self.absent, self.witnessed = [], {}, [], [], []
-        self.wanted, self.epoch_roots, self.pinned_members, self.points, self.rotations = {}, {}, {}, {}, {}
+        self.wanted = {}  # journal → {size: [(who says so, root)]}
+        self.points, self.rotations = {}, {}  # journal → its checkpoint; those with two signatures
         self.pins = [read_pin(path) for path in pins]
+        self.pinned = {}  # size of the epoch log, where there is a pin of it → (root, members)
         if not os.path.isfile(os.path.join(folder, "manifest")):
             raise Unusable(f"{folder} is not an export: there is no manifest in it")
 
@@ -1489,204 +1281,163 @@ class Export:
         return os.path.join(self.folder, *names)
 
     def read(self, *names):
-        try:
-            with open(self.path(*names), "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise Bad(f"cannot be read: {error.strerror}", "copy", "/".join(names)) from None
+        with open(self.path(*names), "rb") as file:
+            return file.read()
+
+    def say(self, place, what, hint="copy"):
+        self.findings.append((place, what, hint))
 
     def check(self):
-        for step in (self._manifest, self._keys, self._files, self._epochs, self._checkpoints, self._pins):
-            if not self._try(step) and step in (self._manifest, self._keys):
-                return
+        if not (self._try("manifest", self._manifest) and self._try("keys.json", self._keys)):
+            return
+        self._files()
+        self._try("epoch/leaves.jsonl", self._epochs)
+        for journal, stated in self.info["journals"].items():
+            self._try(journal + "/checkpoint", self._checkpoint, journal, stated)
+        for name, point in self.pins:
+            self._try("pin " + name, self._pin, name, point)
         self._all_journals()
-        for step in (self._signatures, self._packs):
-            self._try(step)
+        self._signatures()
+        self._packs()
         if any(result["bad"] for result in self.journals.values()):
             self.notes.append("what only shows over all journals (moves, deeds reversed or replaced): one is not whole")
         else:
             self._across()
 
-    def _try(self, step, *args):
+    def _try(self, place, step, *args):
         try:
             step(*args)
             return True
         except Bad as bad:
-            self.findings.append((bad.at("manifest").place, bad.what, bad.hint))
+            self.say(bad.place or place, bad.what, bad.hint)
         except OSError as error:
-            self.findings.append(
-                (os.path.relpath(error.filename, self.folder), f"cannot be read: {error.strerror}", "copy")
-            )
+            where = os.path.relpath(error.filename, self.folder).replace(os.sep, "/")
+            self.say(where, f"cannot be read: {error.strerror}")
         return False
 
     def _manifest(self):
         self.note = Note(self.read("manifest"))
         head, _, rest = self.note.text.partition("\n")
-        info = read_canonical(rest[:-1].encode())
-        names = set(info) - {"only"}
-        if head != "jifen-export/v1" or names != {"epoch", "files", "journals", "made_at", "origin", "software", "v"}:
-            raise Bad("not a manifest of version 1", "copy", "manifest")
-        points = [info["epoch"], *(info["journals"].values() if type(info["journals"]) is dict else [0])]
-        good = all(
-            type(p) is dict and sorted(p) == ["root", "size"] and hex_(p["root"]) and count_(p["size"]) for p in points
-        )
-        if not good or info["v"] != 1 or not object_(info["files"]) or not all(map(hex_, info["files"].values())):
-            raise Bad("a field of the manifest is not what it must be", "copy", "manifest")
-        if not all(_NAME(name) and name not in ("epoch", "packs", "editions") for name in info["journals"]):
-            raise Bad("a journal has a name that cannot be a folder", "copy", "manifest")
-        if "only" in info and info["only"] != sorted(info["journals"]):
-            raise Bad("only does not list the exported journals", "copy", "manifest")
-        self.info, self.origin, self.partial = info, info["origin"], "only" in info
+        need(head == "jifen-export/v1", "not a manifest of version 1", "copy")
+        self.info = info = read_form(rest[:-1].encode(), _MANIFEST, "a manifest")
+        need(all(map(_NAME, info["journals"])), "a journal has a name that cannot be a folder", "copy")
+        self.origin, self.partial = info["origin"], "only" in info
+        need(info.get("only", sorted(info["journals"])) == sorted(info["journals"]),
+             "only does not list the exported journals", "copy")  # fmt: skip
 
     def _keys(self):
-        try:
-            said = read_canonical(self.read("keys.json").rstrip(b"\n"))
-            if sorted(said) != ["keys", "origin", "recovery", "v", "witnesses"] or said["v"] != 1 or not said["keys"]:
-                raise Bad("not a keys.json of version 1")
-            self.keys = [(Key(one["vkey"]), one["from"]) for one in said["keys"]]
-            self.recovery, self.witnesses = Key(said["recovery"]), [Key(text) for text in said["witnesses"]]
-            if not all(type(since) is dict and all(map(count_, since.values())) for _, since in self.keys):
-                raise Bad("from is not a size for each journal")
-            names = {key.name for key, _ in self.keys}
-            if (
-                said["origin"] != self.origin
-                or names != {self.origin}
-                or self.recovery.name != self.origin + "/recovery"
-            ):
-                raise Bad("names another deployment than the manifest")
-        except (KeyError, TypeError):
-            raise Bad("not a keys.json of version 1", "copy", "keys.json") from None
-        except Bad as bad:
-            raise bad.at("keys.json") from None
+        said = read_form(self.read("keys.json").rstrip(b"\n"), _KEYS, "a keys.json")
+        self.keys = [(Key(one["vkey"]), one["from"]) for one in said["keys"]]
+        self.recovery, self.witnesses = Key(said["recovery"]), [Key(text) for text in said["witnesses"]]
+        names = {said["origin"], *(key.name for key, _ in self.keys)}
+        need(names == {self.origin} and self.recovery.name == self.origin + "/recovery",
+             "names another deployment than the manifest")  # fmt: skip
         self.key = self.keys[-1][0]
-        if self.key not in self.note.signers([self.key])[0]:
-            raise Bad(f"is not signed by the key in force, {self.key.text}", "key", "manifest")
+        self._try("manifest", self._signed, self.note, [self.key], self.key)
+
+    def _signed(self, note, keys, key):
+        """Whether the key in force signed; the signers among `keys`."""
+        signed, _ = note.signers(keys)
+        need(key in signed, f"is not signed by the key in force, {key}", "key")
+        return signed
 
     def _files(self):
-        found = set()
+        found, files = set(), self.info["files"]
         for top, folders, names in os.walk(self.folder):
             for name in folders + names:
                 path = os.path.join(top, name)
                 where = os.path.relpath(path, self.folder).replace(os.sep, "/")
                 if os.path.islink(path):
-                    self.findings.append((where, "is a link, not a file", "copy"))
+                    self.say(where, "is a link, not a file")
                 elif name in names:
                     found.add(where)
-        files = self.info["files"]
         for where in sorted(set(files) - found):
-            self.findings.append((where, "is missing: the manifest names it", "copy"))
-        for where in sorted(found - set(files) - set(_OURS)):
-            self.findings.append((where, "is in no manifest: somebody put it there", "copy"))
+            self.say(where, "is missing: the manifest names it")
+        for where in sorted(found - set(files) - {"manifest", "verify.py"}):
+            self.say(where, "is in no manifest: somebody put it there")
         own = {name + "/entries.jsonl" for name in self.info["journals"]}
         for where in sorted((set(files) & found) - own):  # entries are read line by line, which says more
             if _digest(self.path(*where.split("/"))) != files[where]:
-                self.findings.append((where, "is not the file that the manifest names", "copy"))
+                self.say(where, "is not the file that the manifest names")
         for name in sorted(own - set(files)):
-            self.findings.append((name, "is not in the manifest", "copy"))
+            self.say(name, "is not in the manifest")
 
     def _want(self, journal, size, source, root):
         self.wanted.setdefault(journal, {}).setdefault(size, []).append((source, root))
 
     def _epochs(self):
-        tree, members, sizes = Tree(), {}, {cp.size for _, cp, _ in self.pins if cp.origin == self.origin}
+        tree, members, here = Tree(), {}, self.info["journals"]
+        sizes = {point.size for _, point in self.pins if point.origin == self.origin}
         with open(self.path("epoch", "leaves.jsonl"), "rb") as file:
-            for number_, line in enumerate(file):
+            for line in file:
                 try:
-                    members = self._epoch(line, number_, members, tree)
+                    members = self._epoch(line, members, tree)
                 except Bad as bad:
-                    raise bad.at(f"epoch/{number_}") from None
+                    raise Bad(bad.what, bad.hint, f"epoch/{tree.size}") from None
                 if tree.size in sizes:
-                    self.epoch_roots[tree.size], self.pinned_members[tree.size] = tree.root(), members
-        stated = self.info["epoch"]
-        if (tree.size, tree.root().hex()) != (stated["size"], stated["root"]):
-            raise Bad(
-                f"{tree.size} epochs, of another size or root than the manifest says", "copy", "epoch/leaves.jsonl"
-            )
-        last = {journal: {"root": root, "size": size} for journal, (size, root) in members.items()}
-        here = self.info["journals"]
-        if {name: last.get(name) for name in here} != here or (set(last) != set(here) and not self.partial):
-            raise Bad("the last epoch does not hold exactly the exported journals and sizes: one is missing or older",
-                      "copy", "epoch/leaves.jsonl")  # fmt: skip
-        self.absent = sorted(set(last) - set(here))
+                    self.pinned[tree.size] = (tree.root(), members)
+        point = {"root": tree.root().hex(), "size": tree.size}
+        need(point == self.info["epoch"], f"{tree.size} epochs, of another size or root than the manifest says", "copy")
+        same = {name: members.get(name) for name in here} == here and (self.partial or set(members) == set(here))
+        said = "the last epoch does not hold exactly the exported journals and sizes: one is missing or older"
+        need(same, said, "copy")
+        self.absent = sorted(set(members) - set(here))
+        self._try("epoch/checkpoint", self._epoch_checkpoint, tree)
+
+    def _epoch_checkpoint(self, tree):
         point = Checkpoint(Note(self.read("epoch", "checkpoint")))
-        if (point.origin, point.size, point.root) != (self.origin, tree.size, tree.root()):
-            raise Bad("is not the checkpoint of these epochs", "copy", "epoch/checkpoint")
-        signed, _ = point.note.signers([self.key, *self.witnesses])
-        if self.key not in signed:
-            raise Bad("is not signed by the key in force", "key", "epoch/checkpoint")
+        good = (point.origin, point.size, point.root) == (self.origin, tree.size, tree.root())
+        need(good, "is not the checkpoint of these epochs", "copy")
+        signed = self._signed(point.note, [self.key, *self.witnesses], self.key)
         self.witnessed = [key.name for key in signed if key.kind == 4]
 
-    def _epoch(self, line, number_, before, tree):
-        if line[-1:] != b"\n":
-            raise Bad("the line does not end with a line feed", "copy")
-        epoch = read_canonical(line[:-1])
-        listed = epoch.pop("members", None)
-        if sorted(epoch) != ["count", "epoch", "journals_root", "v"] or type(listed) is not list or epoch["v"] != 1:
-            raise Bad("not an epoch with members", "copy")
-        if epoch["epoch"] != number_ or epoch["count"] != len(listed):
-            raise Bad("number or count of the epoch is wrong", "copy")
-        leaves, members = [], {}
+    def _epoch(self, line, before, tree):
+        """Members of an epoch, {journal: {"root", "size"}}, after those of the epoch before."""
+        need(line[-1:] == b"\n", "the line does not end with a line feed", "copy")
+        epoch = read_form(line[:-1], _EPOCH, "an epoch with members")
+        listed, members = epoch.pop("members"), {}
+        good = (epoch["epoch"], epoch["count"]) == (tree.size, len(listed))
+        need(good, "number or count of the epoch is wrong", "copy")
+        root = root_of([sha256(b"\0" + canonical(one)) for one in listed])
         for one in listed:
-            if type(one) is not dict or sorted(one) != ["journal", "root", "size"] or not hex_(one["root"]):
-                raise Bad("a member is not {journal, root, size}", "copy")
-            if not text_(one["journal"]) or not count_(one["size"]):
-                raise Bad("a member is not {journal, root, size}", "copy")
-            leaves.append(sha256(b"\0" + canonical(one)))
-            members[one["journal"]] = (one["size"], one["root"])
-            old = before.get(one["journal"], (0, ""))
-            if one["size"] < old[0] or (one["size"] == old[0] and one["root"] != old[1]):
-                raise Bad(f"journal {one['journal']} shrinks or changes", "copy")
-            if old != members[one["journal"]]:
-                self._want(one["journal"], one["size"], f"epoch {number_}", bytes.fromhex(one["root"]))
-        if (
-            list(members) != sorted(members, key=str.encode)
-            or len(members) != len(listed)
-            or set(before) - set(members)
-        ):
-            raise Bad("members are not in order, or one has disappeared", "copy")
-        if Tree(leaves).root().hex() != epoch["journals_root"]:
-            raise Bad("journals_root is not the root over the members", "copy")
+            journal = one.pop("journal")
+            old, members[journal] = before.get(journal, {"root": "", "size": 0}), one
+            if old != one:
+                need(old["size"] < one["size"] or not old["root"], f"journal {journal} shrinks or changes", "copy")
+                self._want(journal, one["size"], f"epoch {tree.size}", bytes.fromhex(one["root"]))
+        in_order = list(members) == sorted(members, key=str.encode) and len(members) == len(listed)
+        need(in_order and set(before) <= set(members), "members are not in order, or one has disappeared", "copy")
+        need(root.hex() == epoch["journals_root"], "journals_root is not the root over the members", "copy")
         tree.add(sha256(b"\0" + canonical(epoch)))
         return members
-
-    def _checkpoints(self):
-        for journal, stated in self.info["journals"].items():
-            self._try(self._checkpoint, journal, stated)
 
     def _checkpoint(self, journal, stated):
         self.rotations[journal] = []
         if os.path.exists(self.path(journal, "rotations")):
             text = self.read(journal, "rotations")
             notes = re.findall(rb".*?\n\n(?:\xe2\x80\x94 [^\n]*\n)+", text, re.DOTALL)
-            if b"".join(notes) != text:
-                raise Bad("is not a row of signed notes", "copy", journal + "/rotations")
+            need(b"".join(notes) == text, "is not a row of signed notes", "copy", journal + "/rotations")
             self.rotations[journal] = [Checkpoint(Note(note)) for note in notes]
         point = self.points[journal] = Checkpoint(Note(self.read(journal, "checkpoint")))
-        if (point.size, point.root.hex()) != (stated["size"], stated["root"]):
-            raise Bad("has another size or root than the manifest", "copy", journal + "/checkpoint")
+        same = (point.size, point.root.hex()) == (stated["size"], stated["root"])
+        need(same, "has another size or root than the manifest", "copy")
         for source, one in [("the checkpoint", point), *(("a rotation", one) for one in self.rotations[journal])]:
-            if one.origin != f"{self.origin}/{journal}" or one.size > point.size:
-                raise Bad(f"{source} is of another log or of a later size", "copy", journal + "/checkpoint")
+            good = one.origin == f"{self.origin}/{journal}" and one.size <= point.size
+            need(good, f"{source} is of another log or of a later size", "copy")
             self._want(journal, one.size, source, one.root)
-
-    def _pins(self):
-        for name, point, _ in self.pins:
-            self._try(self._pin, name, point)
 
     def _pin(self, name, point):
         deployment, _, journal = point.origin.partition("/")
-        if deployment != self.origin:
-            raise Bad(f"is of {point.origin}; this export is of {self.origin}", "pin", "pin " + name)
+        need(deployment == self.origin, f"is of {point.origin}; this export is of {self.origin}", "pin")
         size = self.info["journals"].get(journal, {}).get("size") if journal else self.info["epoch"]["size"]
-        if size is None:
-            raise Bad(f"journal {journal} is not in this export", "pin", "pin " + name)
-        if point.size > size:
-            said = f"has {point.size} entries, the export only {size}"
-            raise Bad(f"{said}: it is older than the pin, or its end was cut off", "pin", "pin " + name)
+        need(size is not None, f"journal {journal} is not in this export", "pin")
+        said = f"has {point.size} entries, the export only {size}"
+        need(point.size <= size, f"{said}: it is older than the pin, or its end was cut off", "pin")
         if journal:
             self._want(journal, point.size, "pin " + name, point.root)
-        elif point.size and self.epoch_roots.get(point.size) != point.root:
-            raise Bad(f"the first {point.size} epochs have another root: this is another history", "pin", "pin " + name)
+        elif point.size:
+            same = self.pinned.get(point.size, ("",))[0] == point.root
+            need(same, f"the first {point.size} epochs have another root: this is another history", "pin")
 
     def _all_journals(self):
         import tempfile
@@ -1697,13 +1448,13 @@ class Export:
                 {
                     "folder": self.folder, "journal": name, "size": self.info["journals"][name]["size"],
                     "wanted": self.wanted.get(name, {}), "journals": names, "quick": self.quick,
-                    "digest": files.get(name + "/entries.jsonl"), "deeds": os.path.join(scratch, str(number_)),
+                    "digest": files.get(name + "/entries.jsonl"), "deeds": os.path.join(scratch, str(place)),
                 }
-                for number_, name in enumerate(names)
+                for place, name in enumerate(names)
             ]  # fmt: skip
             tasks.sort(key=lambda task: -task["size"])
-            total = sum(task["size"] for task in tasks)
-            jobs = min(len(tasks), self.jobs or (os.cpu_count() or 1 if total > 20_000 else 1))
+            few = sum(task["size"] for task in tasks) <= 20_000
+            jobs = min(len(tasks), self.jobs or (1 if few else os.cpu_count() or 1))
             if jobs > 1:
                 from concurrent.futures import ProcessPoolExecutor
 
@@ -1713,151 +1464,137 @@ class Export:
                 results = [check_journal(task) for task in tasks]
             self.journals = {result["journal"]: result for result in results}
             self.findings += [result["bad"] for result in results if result["bad"]]
-            self._deeds(tasks)
+            self._deeds([(task["journal"], task["deeds"]) for task in tasks if os.path.exists(task["deeds"])])
 
-    def _deeds(self, tasks):
+    def _deeds(self, files):
         """One award per cause over all journals: records of (cause, seq), read in as many parts as memory asks for."""
-        records = [(task["journal"], task["deeds"]) for task in tasks if os.path.exists(task["deeds"])]
-        parts = 1 + sum(os.path.getsize(path) for _, path in records) // (40 * 2_000_000)
-        taking = {(j, seq): tuple(where) for j, r in self.journals.items() for where, seq in r["replaced"]}
+        parts = 1 + sum(os.path.getsize(path) for _, path in files) // (40 * 2_000_000)
+        taking = {(j, seq): where for j, r in self.journals.items() for where, seq in r["replaced"]}
         for part in range(parts):
             first, again = {}, {}
-            for journal, path in records:
+            for journal, path in files:
                 with open(path, "rb") as file:
-                    for block in iter(lambda: file.read(40 * 4096), b""):
-                        for at in range(0, len(block), 40):
-                            cause = block[at : at + 32]
-                            if cause[2] % parts == part:
-                                where = (journal, int.from_bytes(block[at + 32 : at + 40], "big"))
-                                if first.setdefault(cause, where) != where:
-                                    again.setdefault(cause, [first[cause]]).append(where)
+                    for record in iter(lambda: file.read(40), b""):
+                        if record[2] % parts == part:
+                            cause, where = record[:32], (journal, int.from_bytes(record[32:], "big"))
+                            if first.setdefault(cause, where) != where:
+                                again.setdefault(cause, [first[cause]]).append(where)
             for rows in again.values():
                 roots = [where for where in rows if taking.get(where) not in rows]
                 if len(rows) != 2 or len(roots) != 1:
-                    late = (
-                        sorted(rows)[-1] if len({j for j, _ in rows}) == 1 else max(rows, key=lambda w: w not in roots)
-                    )
+                    late = max(rows, key=lambda where: (self._recorded_at(*where), where))
                     others = ", ".join(f"{j}/{seq}" for j, seq in sorted(rows) if (j, seq) != late)
-                    self.findings.append((f"{late[0]}/{late[1]}", f"awards the deed of {others} a second time", "rule"))
+                    self.say(f"{late[0]}/{late[1]}", f"awards the deed of {others} a second time", "rule")
+
+    def _recorded_at(self, journal, seq):
+        line = Lines(self.path(journal, "entries.jsonl")).at(seq)
+        return str(peek(line or b"", "recorded_at"))
 
     def _signatures(self):
         """The keys that entries name, their rotations, and who signed each checkpoint (tree.md, Which key signs)."""
         since = [{} for _ in self.keys]
-        texts = [key.text for key, _ in self.keys]
         for journal, result in sorted(self.journals.items()):
-            if result["bad"]:  # the keys that follow are not known
-                continue
-            keys = [(seq, Key(text), why) for seq, text, why in result["keys"]]
-            try:
-                if result["genesis"]["recovery"] != self.recovery.text:
-                    raise Bad("recovery is not the key of keys.json", "key", journal + "/0")
-                last = -1
-                for seq, key, _ in keys:
-                    if key.text not in texts[last + 1 :]:
-                        raise Bad(
-                            f"key {key.text} is not in keys.json, or not in this order", "key", f"{journal}/{seq}"
-                        )
-                    last = texts.index(key.text, last + 1)
-                    since[last][journal] = seq + 1 if seq else 0
-                self._rotated(journal, keys)
-            except Bad as bad:
-                self.findings.append((bad.at(journal + "/checkpoint").place, bad.what, bad.hint))
+            if not result["bad"]:  # else the keys that follow are not known
+                self._try(journal + "/checkpoint", self._journal_keys, journal, result, since)
         if not any(result["bad"] for result in self.journals.values()):
-            for (key, stated), found in zip(self.keys, since):
-                stated = {name: size for name, size in stated.items() if name in self.journals}
-                if stated != found:
-                    raise Bad(f"from of {key.text} is not what the key entries say", "key", "keys.json")
-            if not since[-1] and self.journals and not self.partial:
-                raise Bad("the last key was never in force", "key", "keys.json")
-        for name, point, note in self.pins:
-            journal = point.origin.partition("/")[2]
-            known = [Key(text) for _, text, _ in self.journals.get(journal, {}).get("keys", ())]
-            self._try(self._pin_signed, name, note, known or [key for key, _ in self.keys])
+            self._try("keys.json", self._since, since)
+        for name, point in self.pins:
+            known = self.journals.get(point.origin.partition("/")[2], {}).get("keys")
+            keys = [Key(text) for _, text, _ in known] if known else [key for key, _ in self.keys]
+            self._try("pin " + name, self._pin_signed, point, keys)
 
-    def _rotated(self, journal, keys):
-        point = self.points.get(journal)
-        marks = [*self.rotations.get(journal, ()), *([point] if point else [])]
+    def _pin_signed(self, point, keys):
+        signed, _ = point.note.signers(keys)
+        need(signed, "is signed by no key of this history: it is another history, or not a pin of ours", "pin")
 
-        def signers(one, extra=()):
-            return one.note.signers([key for _, key, _ in keys] + list(extra))[0]
-
+    def _journal_keys(self, journal, result, since):
+        keys = [(seq, Key(text), why) for seq, text, why in result["keys"]]
+        texts, last = [key for key, _ in self.keys], -1
+        same = result["recovery"] == self.recovery
+        need(same, "recovery is not the key of keys.json", "key", journal + "/0")
+        for seq, key, _ in keys:
+            in_order = key in texts[last + 1 :]
+            need(in_order, f"key {key} is not in keys.json, or not in this order", "key", f"{journal}/{seq}")
+            last = texts.index(key, last + 1)
+            since[last][journal] = seq + 1 if seq else 0
+        point, own = self.points.get(journal), [key for _, key, _ in keys]
+        if not point:
+            return
+        marks = [(one.size, set(one.note.signers([*own, self.recovery])[0])) for one in self.rotations[journal]]
+        force = [key for seq, key, _ in keys if seq < point.size or not seq][-1]
+        marks.append((point.size, set(self._signed(point.note, [*own, self.recovery], force))))
         for (_, before, _), (seq, key, why) in zip(keys, keys[1:]):
             vouching = self.recovery if why == "recovery" else before
-            if not any(seq < one.size and {key, vouching} <= set(signers(one, [self.recovery])) for one in marks):
-                raise Bad(f"no checkpoint that first contains this key is signed by it and by {vouching.text}",
-                          "key", f"{journal}/{seq}")  # fmt: skip
-        if point:
-            force = [key for seq, key, _ in keys if seq < point.size or not seq][-1]
-            if force not in signers(point):
-                raise Bad(f"is not signed by the key in force, {force.text}", "key")
+            good = any(seq < size and {key, vouching} <= signed for size, signed in marks)
+            said = f"no checkpoint that first contains this key is signed by it and by {vouching}"
+            need(good, said, "key", f"{journal}/{seq}")
 
-    def _pin_signed(self, name, note, keys):
-        if not note.signers(keys)[0]:
-            raise Bad(
-                "is signed by no key of this history: it is another history, or not a pin of ours", "pin", "pin " + name
-            )
+    def _since(self, since):
+        for (key, stated), found in zip(self.keys, since):
+            if self.partial:
+                stated = {name: size for name, size in stated.items() if name in self.journals}
+            need(stated == found, f"from of {key} is not what the key entries say", "key")
+        need(since[-1] or not self.journals or self.partial, "the last key was never in force", "key")
 
     def _across(self):
         """Moves and releases between journals, accounts and awards: what no journal shows alone (entry.md, Move)."""
-        found, all_ = self.findings, self.journals
-        outs = {(j, out[1]): out for j, r in all_.items() for out in r["outs"]}
+        whole = self.journals
+        outs = {(j, seq): out for j, r in whole.items() for seq, out in r["outs"].items()}
         arrivals, taken, reversals = {}, set(), {}
-        erased = {subject for r in all_.values() for subject in r["erased"]}
-        for j, r in sorted(all_.items()):
-            for rel, seq, other, at, subject, stay, kind, unlinked in r["ins"]:
-                if rel == "moved_from":
-                    arrivals[j, subject, stay] = (other, at, seq)
+        erased = {subject for r in whole.values() for subject in r["erased"]}
+        for j, r in sorted(whole.items()):
+            for seq, source, subject, stay, sort, unlinked in r["ins"]:
+                if sort:
+                    arrivals[j, subject, stay] = source
                 if unlinked:
                     continue
-                if (other, at) in taken:
-                    found.append((f"{j}/{seq}", f"a second arrival of what left with {other}/{at}", "rule"))
-                taken.add((other, at))
-                out = outs.get((other, at))
-                if out and rel == "moved_from" and out[5] != kind:
-                    found.append((f"{j}/{seq}", f"arrives as {kind}, left as {out[5]}", "rule"))
+                if source in taken:
+                    self.say(f"{j}/{seq}", f"a second arrival of what left with {source[0]}/{source[1]}", "rule")
+                taken.add(source)
+                out = outs.get(source)
+                if out and sort and out["kind"] != sort:
+                    self.say(f"{j}/{seq}", f"arrives as {sort}, left as {out['kind']}", "rule")
             for subject, seq in r["gone"]:
                 if subject not in erased and not self.partial:
-                    found.append((f"{j}/{seq}", f"gives nothing back although {subject} was not erased", "rule"))
+                    self.say(f"{j}/{seq}", f"gives nothing back although {subject} was not erased", "rule")
             for where, seq in r["reversed"].items():
                 if reversals.setdefault(where, (j, seq)) != (j, seq):
-                    said = f"reverses {where[0]}/{where[1]} a second time"
-                    found.append((f"{j}/{seq}", said, "rule"))
-        for j, r in all_.items():
+                    self.say(f"{j}/{seq}", f"reverses {where[0]}/{where[1]} a second time", "rule")
+        for j, r in whole.items():
             for where, seq in r["replaced"]:
-                if tuple(where) not in reversals and where[0] in all_ and not self.partial:
-                    found.append((f"{j}/{seq}", f"replaces {where[0]}/{where[1]}, which was not reversed", "rule"))
+                if where not in reversals and where[0] in whole and not self.partial:
+                    self.say(f"{j}/{seq}", f"replaces {where[0]}/{where[1]}, which was not reversed", "rule")
         for (j, seq), out in sorted(outs.items()):
-            if out[2] in all_ and (j, seq) not in taken:
-                found.append((f"{j}/{seq}", f"leaves for {out[2]}, where nothing arrives", "rule"))
+            if out["to"] in whole and (j, seq) not in taken:
+                self.say(f"{j}/{seq}", f"leaves for {out['to']}, where nothing arrives", "rule")
         self._tallies(outs, arrivals)
 
     def _tallies(self, outs, arrivals):
         """What caps had counted goes along: the hash of each departure, and what later entries took it to be."""
         known = {}
 
-        def brought(key):
-            """{(cap, from): used} with which a stay began; None where that is not in this export."""
-            if key not in known:
-                other, at, _ = arrivals.get(key, (None, None, None))
-                known[key] = left(outs[other, at], other) if (other, at) in outs else None
-            return known[key]
+        def brought(stay):
+            """{(cap, from): used} with which a stay (journal, subject, number) began; None where that is not here."""
+            if stay not in known:
+                source = arrivals.get(stay)
+                known[stay] = left(source[0], outs[source]) if source in outs else None
+            return known[stay]
 
-        def left(out, j):
-            base = brought((j, out[3], out[4])) if out[4] else {}
-            return None if base is None else {**base, **{(cap, day): used for cap, day, used in out[6][1]}}
+        def left(j, out):
+            base = brought((j, out["subject"], out["stay"])) if out["stay"] else {}
+            return None if base is None else {**base, **out["tallies"]}
 
         for (j, seq), out in sorted(outs.items()):
-            if out[4] and out[6]:
-                tallies = left(out, j)
-                if tallies is not None and _tallies_hash([[*key, used] for key, used in tallies.items()]) != out[6][0]:
-                    self.findings.append((f"{j}/{seq}", "tallies is not the hash of what the caps had counted", "rule"))
+            tallies = left(j, out) if out["kind"] else None
+            if tallies is not None and _tallies_hash(tallies) != out["hash"]:
+                self.say(f"{j}/{seq}", _TALLIES, "rule")
         for j, r in self.journals.items():
             for (subject, stay), windows in r["assumed"].items():
                 base = brought((j, subject, stay))
-                for (cap, day), (used, seq) in sorted(windows.items(), key=lambda item: item[1][1]):
-                    if base is not None and base.get((cap, day), 0) != used:
-                        said = "cap %s: used_before is %d, but %d came along with the move"
-                        self.findings.append((f"{j}/{seq}", said % (cap, used, base.get((cap, day), 0)), "rule"))
+                for window, (used, seq) in windows.items():  # the first that differs says enough
+                    if base is not None and base.get(window, 0) != used:
+                        said = f"used_before is {used}, but {base.get(window, 0)} came along with the move"
+                        self.say(f"{j}/{seq}", f"cap {window[0]}: {said}", "rule")
                         break
 
     def _packs(self):
@@ -1867,25 +1604,21 @@ class Export:
                 named.setdefault(pack, f"{j}/{seq}")
         here = sorted(os.listdir(self.path("packs"))) if os.path.isdir(self.path("packs")) else []
         for pack in sorted(set(named) - set(here)):
-            self.findings.append(("packs/" + pack, f"is missing: {named[pack]} names it", "copy"))
+            self.say("packs/" + pack, f"is missing: {named[pack]} names it")
         for pack in here:
-            self._try(self._pack, pack)
+            self._try("packs/" + pack, self._pack, pack)
 
     def _pack(self, pack):
         data = self.read("packs", pack, "pack.json")
-        if sha256(data).hex() != pack:
-            raise Bad("has another hash than the name of its folder", "copy", f"packs/{pack}/pack.json")
+        good = sha256(data).hex() == pack
+        need(good, "has another hash than the name of its folder", "copy", f"packs/{pack}/pack.json")
         if sys.version_info < (3, 11):
-            self.notes.append(
-                f"that the .toml files of pack {pack[:12]}… say the same as its pack.json (needs Python 3.11)"
-            )
+            said = f"that the .toml files of pack {pack[:12]}… say the same as its pack.json (needs Python 3.11)"
+            self.notes.append(said)
             return
         names = [name for name in sorted(os.listdir(self.path("packs", pack))) if name.endswith(".toml")]
-        if not names:
-            return
-        same = pack_json({name: self.read("packs", pack, name) for name in names}) == data
-        if not same:
-            raise Bad("its .toml files say something else than pack.json", "copy", "packs/" + pack)
+        same = not names or pack_json({name: self.read("packs", pack, name) for name in names}) == data
+        need(same, "its .toml files say something else than pack.json", "copy")
 
 
 def pack_json(files):
@@ -1899,13 +1632,10 @@ def pack_json(files):
             said[part] = sorted(read.pop(part + ".toml")[key], key=lambda one: str(one["code"]))
         tables = [dict(one, group=file["group"]) for file in read.values() for one in file["indicator"]]
         said["indicators"] = sorted(tables, key=lambda one: str(one["code"]))
-        form = {
-            "sort_keys": True,
-            "ensure_ascii": False,
-            "separators": (",", ":"),
-            "default": lambda day: day.isoformat(),
-        }
-        return json.dumps(said, **form).encode()
+        days = json.JSONEncoder(
+            sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=lambda day: day.isoformat()
+        )
+        return days.encode(said).encode()
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -1916,14 +1646,13 @@ _BASE45 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 
 
 def _base45(text):
-    values = [_BASE45.find(char) for char in text]
-    out = bytearray()
+    values, out = [_BASE45.find(char) for char in text], bytearray()
     for at in range(0, len(values), 3):
         part = values[at : at + 3]
-        number_ = sum(value * 45**power for power, value in enumerate(part))
-        if min(part) < 0 or len(part) == 1 or number_ > (65_535 if len(part) == 3 else 255):
-            raise Bad("not Base45", "copy")
-        out += number_.to_bytes(len(part) - 1, "big")
+        total = sum(value * 45**power for power, value in enumerate(part))
+        good = min(part) >= 0 and len(part) > 1 and total < 256 ** (len(part) - 1)
+        need(good, "not Base45", "copy")
+        out += total.to_bytes(len(part) - 1, "big")
     return bytes(out)
 
 
@@ -1939,26 +1668,22 @@ class Receipt:
             self._unpack(text[4:-1] if text.endswith("\n") else text[4:])
         else:
             head, _, rest = text.partition("\n\n")
-            lines = head.split("\n")
-            if (
-                len(lines) < 3
-                or lines[0] != "c2sp.org/tlog-proof@v1"
-                or lines[1][:6] != "extra "
-                or lines[2][:6] != "index "
-            ):
+            match = re.fullmatch(r"c2sp\.org/tlog-proof@v1\nextra ([^\n]*)\nindex ([^\n]*)((?:\n[^\n]+)*)", head)
+            if match is None:
                 raise Bad("not a receipt", "file")
-            self.line, self.index = b64(lines[1][6:]), number(lines[2][6:])
-            self.proof = [b64(line) for line in lines[3:]]
+            self.line, self.index = b64(match.group(1)), number(match.group(2))
+            self.proof = [b64(line) for line in match.group(3).split("\n")[1:]]
             self.entry, self.point = read_entry(self.line), Checkpoint(Note(rest.encode()))
-        entry, point = self.entry, self.point
-        if any(len(part) != 32 for part in self.proof):
-            raise Bad("a hash of other than 32 bytes", "copy")
-        if entry["seq"] != self.index or not point.origin.endswith("/" + entry["journal"]):
-            raise Bad("index or origin is not that of the entry", "copy")
-        self.deployment = point.origin[: -len(entry["journal"]) - 1]
-        root = root_of_inclusion(sha256(b"\0" + self.line), self.index, point.size, self.proof)
-        if root != point.root:
-            raise Bad("the entry is not under the root of the checkpoint: the entry or the proof was changed", "copy")
+        origin, journal = self.point.origin, self.entry["journal"]
+        need(all(len(part) == 32 for part in self.proof), "a hash of other than 32 bytes", "copy")
+        good = self.entry["seq"] == self.index and origin.endswith("/" + journal)
+        need(good, "index or origin is not that of the entry", "copy")
+        self.deployment = origin[: -len(journal) - 1]
+        good = self._root(self.point.size) == self.point.root
+        need(good, "the entry is not under the root of the checkpoint: the entry or the proof was changed", "copy")
+
+    def _root(self, size):
+        return root_of_inclusion(sha256(b"\0" + self.line), self.index, size, self.proof)
 
     def _unpack(self, text):
         import zlib
@@ -1969,30 +1694,31 @@ class Receipt:
                 data = stream.decompress(packed[:-4], 70_001)
             except zlib.error:
                 pass
-        if not stream.eof or stream.unused_data or len(data) > 70_000:
-            raise Bad("not a receipt: what is packed cannot be unpacked; a character was misread or changed", "copy")
+        good = stream.eof and not stream.unused_data and len(data) <= 70_000
+        need(good, "not a receipt: what is packed cannot be unpacked; a character was misread or changed", "copy")
         at = 0
 
         def take(n):
             nonlocal at
             at += n
-            if at > len(data):
-                raise Bad("a packed receipt that ends too early", "copy")
+            need(at <= len(data), "a packed receipt that ends too early", "copy")
             return data[at - n : at]
+
+        def short():
+            return take(take(1)[0])
 
         self.line = take(int.from_bytes(take(2), "big"))
         size = int.from_bytes(take(8), "big")
         self.proof = [take(32) for _ in range(take(1)[0])]
-        signatures = [(take(take(1)[0]), take(take(1)[0])) for _ in range(take(1)[0])]
-        if at != len(data) or not signatures:
-            raise Bad("a packed receipt with something left over, or without signatures", "copy")
+        signatures = [(short(), short()) for _ in range(take(1)[0])]
+        good = at == len(data) and signatures
+        need(good, "a packed receipt with something left over, or without signatures", "copy")
         self.entry = read_entry(self.line)
         self.index = self.entry["seq"]
-        root = root_of_inclusion(sha256(b"\0" + self.line), self.index, size, self.proof)
         origin = signatures[0][0] + b"/" + self.entry["journal"].encode()
-        note = origin + b"\n%d\n%s\n\n" % (size, base64.b64encode(root))
+        note = origin + b"\n%d\n%s\n" % (size, binascii.b2a_base64(self._root(size)))
         for name, raw in signatures:
-            note += b"\xe2\x80\x94 " + name + b" " + base64.b64encode(raw) + b"\n"
+            note += b"\xe2\x80\x94 " + name + b" " + binascii.b2a_base64(raw)
         self.point = Checkpoint(Note(note))
 
     def signed(self, keys, unknown_too):
@@ -2002,19 +1728,32 @@ class Receipt:
         if others and not (unknown_too and ours):
             said = "carries a signature of %s, whose key was not given: add --key VKEY%s"
             raise Bad(said % (others[0], " or --unknown-too" if ours else ""), "key")
-        if not ours:
-            raise Bad(f"is not signed by a key of {self.deployment} that was given", "key")
+        need(ours, f"is not signed by a key of {self.deployment} that was given", "key")
         return ours[0]
 
 
 def read_pin(path):
-    """(name, checkpoint, note) of a checkpoint or a receipt."""
-    data = _file(path)
+    """(name, checkpoint) of a checkpoint or a receipt."""
+    data = read_file(path)
     try:
-        point = Receipt(data).point if data[:4] in (b"JF1:", b"c2sp") else Checkpoint(Note(data))
+        return path, Receipt(data).point if data[:4] in (b"JF1:", b"c2sp") else Checkpoint(Note(data))
     except Bad as bad:
         raise Unusable(f"pin {path}: {bad.what}") from None
-    return path, point, point.note
+
+
+_BALANCE = _object({"amount": _INT, "lot?": _LOT, "unit": _UNIT})
+_STATE = _object({"account": _TEXT, "balances": _list(_BALANCE), "head": _HEX, "version": _COUNT})
+_SEALED = {"receipt": _TEXT, "accounts": _COUNT}
+_SHOWN = {"index": _COUNT, "state": _TEXT, "proof": _list(_HEX)}
+_SIDE = _object({**_SEALED, **_SHOWN})
+_WHOLE = {
+    "v": "1", "journal": _TEXT, "account": f"(?=.(?:{'|'.join(OWNED)}):){_TEXT}", "from": f"(?:null|{_SIDE})",
+    "to": _SIDE, "entries": _list(_TEXT), "absent": "null",
+}  # fmt: skip
+_ABSENT = {
+    **_WHOLE, "from": "null", "to": _object({**_SEALED, "index": "null", "state": "null", "proof": r"\[\]"}),
+    "entries": r"\[\]", "absent": _list(_object(_SHOWN)),
+}  # fmt: skip
 
 
 class Proofs:
@@ -2025,12 +1764,12 @@ class Proofs:
         path = os.path.join(folder, "keys.json")
         if os.path.isfile(path):
             try:
-                said = json.loads(_file(path).decode())
+                said = read_form(read_file(path).rstrip(b"\n"), _KEYS, "a keys.json")
                 self.said = [(Key(one["vkey"]), one["from"]) for one in said["keys"]]
-                named = [Key(text) for text in [said["recovery"], *said["witnesses"]]]
-            except (ValueError, KeyError, TypeError, Bad):
+                others = [Key(text) for text in [said["recovery"], *said["witnesses"]]]
+                self.given = self.given or [key for key, _ in self.said] + others
+            except Bad:
                 raise Unusable(f"{path} is not a keys.json") from None
-            self.given = self.given or [key for key, _ in self.said] + named
         if not self.given:
             raise Unusable("which key? Add --key VKEY, or put keys.json beside verify.py")
 
@@ -2038,98 +1777,81 @@ class Proofs:
         """(the receipt, its key, whether that key has been retired): such a receipt holds only against the history."""
         receipt = Receipt(data)
         key = receipt.signed(self.given, self.unknown_too)
-        journal, size = receipt.entry["journal"], receipt.point.size
-        since = [
-            (one, sizes.get(journal, 0)) for one, sizes in self.said if journal in sizes or one == self.said[-1][0]
-        ]
-        if key not in [one for one, _ in self.said] or (key == since[-1][0] and size >= since[-1][1]):
-            return receipt, key, False
-        if key == since[-1][0]:
-            raise Bad(f"is signed by a key that came into force later, at size {since[-1][1]}", "key")
-        return receipt, key, True
+        journal, known = receipt.entry["journal"], dict(self.said)
+        newest = next((one for one, sizes in reversed(self.said) if journal in sizes), next(reversed(known), None))
+        if key != newest:
+            return receipt, key, key in known
+        since = known[key].get(journal, 0)
+        need(receipt.point.size >= since, f"is signed by a key that came into force later, at size {since}", "key")
+        return receipt, key, False
 
     def statement(self, data):
-        """(first size, last size, entries, account, journal) of a complete statement, or Bad."""
+        """(first size, last size, number of entries, account, journal) of a complete statement, or Bad."""
         try:
-            said = json.loads(data.decode(), parse_float=_no_fraction, parse_constant=_no_fraction)
-            if sorted(said) != ["absent", "account", "entries", "from", "journal", "to", "v"] or said["v"] != 1:
-                raise Bad("not a statement of version 1", "file")
-            return self._statement(said)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise Bad(f"not a statement of version 1: {str(error)[:80]}", "file") from None
-
-    def _statement(self, said):
+            said = read_canonical(canonical(_decoder.decode(data.decode())))
+        except (ValueError, RecursionError):
+            raise Bad("not a statement: not JSON", "file") from None
+        if fits(_object(_ABSENT), said):
+            return self._absent(said)
+        good = fits(_object(_WHOLE), said)
+        need(good, "not a statement of version 1, of an account of a subject, merchant or fund", "file")
         account, journal = said["account"], said["journal"]
-        if account.partition(":")[0] not in OWNED:
-            raise Bad("only the accounts of subjects, merchants and funds have statements")
-        first = self._side(said["from"], account, journal) if said["from"] is not None else None
-        size, version, head, balances = first or (0, 0, bytes(32), {})
-        if said["to"]["state"] is None:
-            return self._absent(said, first, account, journal)
-        last, due_version, due_head, due_balances = self._side(said["to"], account, journal)
-        before = size - 1
-        if size > last or said["absent"] is not None:
-            raise Bad("the first seal is later than the second, or absent says something too")
+        first, version, head, balances = self._side(said["from"], said) if said["from"] else (0, 0, bytes(32), {})
+        last, *due = self._side(said["to"], said)
+        need(first <= last, "the first seal is later than the second")
+        before = first - 1
         for text in said["entries"]:
             line = text.encode()
             entry = read_entry(line)
-            if entry["journal"] != journal or not before < entry["seq"] < last:
-                raise Bad(f"entry {entry['journal']}/{entry['seq']} is outside the two seals, or not in order")
-            before, posted = entry["seq"], False
-            for posting in entry["postings"]:
-                if posting["account"] == account:
-                    posted, place = True, (posting["unit"], posting.get("lot", NEVER))
-                    balances[place] = balances.get(place, 0) + posting["amount"]
-            if not posted:
-                raise Bad(f"entry {journal}/{before} does not post to {account}")
+            good = entry["journal"] == journal and before < entry["seq"] < last
+            need(good, f"entry {entry['journal']}/{entry['seq']} is outside the two seals, or not in order")
+            before, lines = entry["seq"], [one for one in entry["postings"] if one["account"] == account]
+            need(lines, f"entry {journal}/{before} does not post to {account}")
+            _add_up(balances, lines)
             head, version = sha256(b"\x02" + head + sha256(b"\0" + line)), version + 1
-        if (version, head) != (due_version, due_head):
-            said = f"the entries do not lead to the second seal ({version} of {due_version})"
-            raise Bad(f"{said}: one is missing, added or changed", "copy")
-        if {place: n for place, n in balances.items() if n} != due_balances:
-            raise Bad("the entries do not add up to what the second seal holds")
-        return size, last, len(said["entries"]), account, journal
+        what = f"the entries do not lead to the second seal ({version} of {due[0]}): one is missing, added or changed"
+        need([version, head] == due[:2], what, "copy")
+        balances = {place: n for place, n in balances.items() if n}
+        need(balances == due[2], "the entries do not add up to what the second seal holds")
+        return first, last, len(said["entries"]), account, journal
 
     def _seal(self, side, journal):
         receipt, _, retired = self.receipt(side["receipt"].encode())
         entry = receipt.entry
-        if entry["kind"] != "seal" or entry["journal"] != journal or entry["data"]["accounts"] != side["accounts"]:
-            raise Bad("a receipt of the statement is not that of a seal of this journal")
-        if retired:
-            raise Bad("is signed by a retired key: check its receipts against the whole export first", "key")
+        good = (entry["kind"], entry["journal"]) == ("seal", journal) and entry["data"]["accounts"] == side["accounts"]
+        need(good, "a receipt of the statement is not that of a seal of this journal")
+        need(not retired, "is signed by a retired key: check its receipts against the whole export first", "key")
         return entry["data"]
 
-    def _included(self, side, seal):
-        state = read_canonical(side["state"].encode())
-        proof = [bytes.fromhex(part) for part in side["proof"]]
-        root = root_of_inclusion(sha256(b"\0" + side["state"].encode()), side["index"], seal["accounts"], proof)
-        if any(len(part) != 32 for part in proof) or root.hex() != seal["state_root"]:
-            raise Bad("a state is not under the root of its seal", "copy")
-        return state
+    def _included(self, shown, seal):
+        line, proof = shown["state"].encode(), [bytes.fromhex(part) for part in shown["proof"]]
+        root = root_of_inclusion(sha256(b"\0" + line), shown["index"], seal["accounts"], proof)
+        need(root.hex() == seal["state_root"], "a state is not under the root of its seal", "copy")
+        return read_form(line, _STATE, "a state")
 
-    def _side(self, side, account, journal):
-        """(as_of_size, version, head, balances) of an account at a seal."""
-        seal = self._seal(side, journal)
+    def _side(self, side, said):
+        """(as_of_size, version, head, balances) of the account at a seal."""
+        seal = self._seal(side, said["journal"])
         state = self._included(side, seal)
-        if state["account"] != account:
-            raise Bad(f"a state is that of {state['account']}, not of {account}")
-        balances = {(line["unit"], line.get("lot", NEVER)): line["amount"] for line in state["balances"]}
-        return seal["as_of_size"], state["version"], bytes.fromhex(state["head"]), balances
+        need(state["account"] == said["account"], f"a state is that of {state['account']}, not of {said['account']}")
+        return seal["as_of_size"], state["version"], bytes.fromhex(state["head"]), _add_up({}, state["balances"])
 
-    def _absent(self, said, first, account, journal):
-        seal, name, count = self._seal(said["to"], journal), account.encode(), said["to"]["accounts"]
+    def _absent(self, said):
+        """Between which two neighbours the account would stand; at the edges there is one, and none of none."""
+        seal, name, count = self._seal(said["to"], said["journal"]), said["account"].encode(), said["to"]["accounts"]
         rows = [(one["index"], self._included(one, seal)["account"].encode()) for one in said["absent"]]
-        indexes = [index for index, _ in rows]
-        good = first is None and not said["entries"] and said["to"]["index"] is None and said["to"]["proof"] == []
-        if len(rows) == 2:
-            good = good and indexes[1] == indexes[0] + 1 and rows[0][1] < name < rows[1][1]
-        elif len(rows) == 1:
-            good = good and ((indexes == [0] and name < rows[0][1]) or (indexes == [count - 1] and rows[0][1] < name))
-        else:
-            good = good and not rows and count == 0
-        if not good:
-            raise Bad("absent does not show that there is no such account")
-        return 0, seal["as_of_size"], 0, account, journal
+        place = rows[0][0] + (rows[0][1] < name) if rows else 0
+        due = [index for index in (place - 1, place) if 0 <= index < count]
+        good = all(other < name if index < place else name < other for index, other in rows)
+        need(good and [index for index, _ in rows] == due, "absent does not show that there is no such account")
+        return 0, seal["as_of_size"], 0, said["account"], said["journal"]
+
+
+def _add_up(balances, lines):
+    for line in lines:
+        place = (line["unit"], line.get("lot", NEVER))
+        balances[place] = balances.get(place, 0) + line["amount"]
+    return balances
 
 
 # the answer ------------------------------------------------------------------------------------------------------
@@ -2142,7 +1864,7 @@ _CANNOT = (
 )
 
 
-def _file(path):
+def read_file(path):
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -2154,32 +1876,21 @@ def verify(folder, pins=(), quick=False, jobs=0):
     """Check an export. {"ok", "anchored", "journals": […], "findings": […], "cannot": […], "lines": […]}"""
     export = Export(folder, pins, quick, jobs)
     export.check()
-    order = {}
-    for place, what, hint in export.findings:
-        top, _, seq = place.partition("/")
-        order.setdefault(top, []).append(
-            (int(seq) if seq.isdigit() else -1 if "/" not in place else INTEGER_MAX, place, what, hint)
-        )
-    findings = [row[1:] for top in sorted(order) for row in sorted(order[top])]
-    anchors = _anchors(export)
-    lines, journals = [], []
-    if not pins:
-        lines.append("NOT ANCHORED: without --pin nothing shows that this is the history that others have seen")
-    else:
-        lines.append(
-            f"ANCHORED by {len(pins)} pin{'' if len(pins) == 1 else 's'}" if not findings else f"pins: {len(pins)}"
-        )
-    said = {finding[0].partition("/")[0] for finding in findings}
+
+    def rank(finding):
+        top, _, seq = finding[0].partition("/")
+        return top, int(seq) if seq.isdigit() else INTEGER_MAX if seq else -1, finding
+
+    findings, anchors = sorted(export.findings, key=rank), _anchors(export)
+    lines = ["NOT ANCHORED: without --pin nothing shows that this is the history that others have seen"]
+    if pins:
+        lines = [f"pins: {len(pins)}" if findings else f"ANCHORED by {len(pins)} pin{'s' * (len(pins) > 1)}"]
+    said, journals = {finding[0].partition("/")[0] for finding in findings}, []
     for journal, result in sorted(export.journals.items()):
-        row = {
-            "journal": journal,
-            "entries": result["entries"],
-            "ok": journal not in said,
-            "anchored_to": anchors.get(journal, 0),
-        }
-        journals.append(row)
-        if row["ok"]:
-            lines.append(f"{journal}: {_praise(export, result, row['anchored_to'])}")
+        good, anchored = journal not in said and not result["bad"], anchors.get(journal, 0)
+        journals.append({"journal": journal, "entries": result["entries"], "ok": good, "anchored_to": anchored})
+        if good:
+            lines.append(f"{journal}: {_praise(export, result, anchored)}")
     for place, what, hint in findings:
         lines += [f"{place}: {what}", "    → " + HINTS[hint]]
     cannot = [*_CANNOT, *sorted(set(export.notes))]
@@ -2188,126 +1899,115 @@ def verify(folder, pins=(), quick=False, jobs=0):
         cannot.append(f"{len(export.absent)} journals that are not in this export, and {unlinked} links into them")
     if quick:
         cannot.append("form, postings, caps, moves and seals: --quick looks at hashes, roots and signatures only")
-    lines.append("not checked, and not checkable here:" if not findings else "besides, not checkable here:")
+    lines.append("besides, not checkable here:" if findings else "not checked, and not checkable here:")
     lines += ["  - " + one for one in cannot]
-    bad = [{"place": place, "what": what, "do": HINTS[hint]} for place, what, hint in findings]
-    anchored = bool(anchors) and not findings
     return {
-        "ok": not bad,
-        "anchored": anchored,
-        "journals": journals,
-        "findings": bad,
-        "cannot": cannot,
-        "lines": lines,
-    }
+        "ok": not findings, "anchored": bool(anchors) and not findings, "journals": journals,
+        "findings": [{"place": place, "what": what, "do": HINTS[hint]} for place, what, hint in findings],
+        "cannot": cannot, "lines": lines,
+    }  # fmt: skip
 
 
 def _anchors(export):
     """Journal → how many of its entries a pin covers."""
     anchors = {}
-    for _, point, _ in export.pins:
+    for _, point in export.pins:
         journal = point.origin.partition("/")[2]
-        covered = {journal: (point.size, "")} if journal else export.pinned_members.get(point.size, {})
-        for name, (size, _) in covered.items():
-            anchors[name] = max(anchors.get(name, 0), size)
+        _, members = ("", {journal: {"size": point.size}}) if journal else export.pinned.get(point.size, ("", {}))
+        for name, member in members.items():
+            anchors[name] = max(anchors.get(name, 0), member["size"])
     return anchors
 
 
 def _praise(export, result, anchored):
-    kinds = result["counts"]
+    kinds, keys = result["counts"], result["keys"]
     what = "hashes, chain and root" if export.quick else "form, chain, postings, lots, caps, holds, deeds, root"
-    parts = [f"{result['entries']} entries hold ({what})", f"{result['accounts']} accounts"]
-    if kinds.get("seal"):
-        parts.append(f"{kinds['seal']} seals")
-    if kinds.get("move"):
-        parts.append(f"{kinds['move']} moves, both sides")
-    if len(result["keys"]) > 1:
-        parts.append(f"{len(result['keys']) - 1} changes of key")
-    parts.append(f"signed by {result['keys'][-1][1]}" if result["keys"] else "")
-    if export.witnessed:
-        parts.append("cosigned by " + ", ".join(export.witnessed))
-    if export.pins:
-        parts.append(f"pinned up to entry {anchored - 1}" if anchored else "NOT PINNED")
-    return "; ".join(part for part in parts if part)
+    parts = [
+        (f"{result['entries']} entries hold ({what})", True),
+        (f"{result['accounts']} accounts", True),
+        (f"{kinds.get('seal')} seals", "seal" in kinds),
+        (f"{kinds.get('move')} moves, both sides", "move" in kinds),
+        (f"{len(keys) - 1} changes of key", len(keys) > 1),
+        (f"signed by {keys[-1][1]}" if keys else "", keys),
+        ("cosigned by " + ", ".join(export.witnessed), export.witnessed),
+        (f"pinned up to entry {anchored - 1}" if anchored else "NOT PINNED", export.pins),
+    ]
+    return "; ".join(said for said, told in parts if told)
 
 
-def _check_proofs(args, folder):
-    """Receipts and statements: (ok, lines, documents)."""
-    proofs = Proofs(folder, args.key, args.unknown_too)
-    ok, lines, documents = True, [], []
-    for path in args.receipt:
-        try:
-            receipt, key, retired = proofs.receipt(_file(path))
-            entry, point, how = receipt.entry, receipt.point, "signed by " + key.text
-            if retired:
-                if not os.path.isfile(os.path.join(folder, entry["journal"], "entries.jsonl")):
-                    said = "is signed by a retired key: that holds only against the history"
-                    raise Bad(f"{said}; give the folder of an export that has journal {entry['journal']}", "key")
-                answer = verify(folder, [path], False, args.jobs)
-                if not answer["ok"]:
-                    said = f"is signed by a retired key, and the history in {folder} does not hold or contain it"
-                    raise Bad(f"{said}: {answer['findings'][0]['place']}", "pin")
-                how += f", a retired key; the history in {folder} contains it"
-            what = f"{entry['journal']}/{entry['seq']}, {entry['kind']} on {entry['occurred_on']}"
-            lines.append(f"receipt {path}: holds. {what}, is in the log at size {point.size}, {how}")
-            documents.append(
-                {"receipt": path, "ok": True, "journal": entry["journal"], "seq": entry["seq"], "size": point.size}
-            )
-        except Bad as bad:
-            ok = False
-            lines += [f"receipt {path}: {bad.what}", "    → " + HINTS[bad.hint]]
-            documents.append({"receipt": path, "ok": False, "what": bad.what, "do": HINTS[bad.hint]})
-    for path in args.statement:
-        try:
-            first, last, count, account, journal = proofs.statement(_file(path))
-            span = f"{account} in {journal}, entries {first} to {last - 1}"
-            lines.append(f"statement {path}: complete. {span}: {count} lines and no other")
-            documents.append({"statement": path, "ok": True, "account": account, "journal": journal, "entries": count})
-        except Bad as bad:
-            ok = False
-            lines += [f"statement {path}: {bad.what}", "    → " + HINTS[bad.hint]]
-            documents.append({"statement": path, "ok": False, "what": bad.what, "do": HINTS[bad.hint]})
-    return ok, lines, documents
+def _receipt_holds(proofs, path, folder, jobs):
+    receipt, key, retired = proofs.receipt(read_file(path))
+    entry, size, how = receipt.entry, receipt.point.size, "signed by " + key
+    if retired:
+        here = os.path.isfile(os.path.join(folder, entry["journal"], "entries.jsonl"))
+        said = "is signed by a retired key: that holds only against the history; give the folder of an export that has"
+        need(here, f"{said} journal {entry['journal']}", "key")
+        answer = verify(folder, [path], False, jobs)
+        said = f"is signed by a retired key, and the history in {folder} does not hold or contain it: "
+        need(answer["ok"], said + ", ".join(found["place"] for found in answer["findings"][:1]), "pin")
+        how += f", a retired key; the history in {folder} contains it"
+    what = f"{entry['journal']}/{entry['seq']}, {entry['kind']} on {entry['occurred_on']}"
+    facts = {"journal": entry["journal"], "seq": entry["seq"], "size": size}
+    return f"holds. {what}, is in the log at size {size}, {how}", facts
+
+
+def _statement_holds(proofs, path, folder, jobs):
+    first, last, count, account, journal = proofs.statement(read_file(path))
+    said = f"complete. {account} in {journal}, entries {first} to {last - 1}: {count} lines and no other"
+    return said, {"account": account, "journal": journal, "entries": count}
+
+
+def _check_proofs(given, folder, jobs):
+    """Receipts and statements: (lines, document)."""
+    proofs, lines, documents = Proofs(folder, given["--key"], given["--unknown-too"]), [], []
+    for what, check in (("receipt", _receipt_holds), ("statement", _statement_holds)):
+        for path in given["--" + what]:
+            try:
+                said, facts = check(proofs, path, folder, jobs)
+                lines.append(f"{what} {path}: {said}")
+                documents.append({what: path, "ok": True, **facts})
+            except Bad as bad:
+                lines += [f"{what} {path}: {bad.what}", "    → " + HINTS[bad.hint]]
+                documents.append({what: path, "ok": False, "what": bad.what, "do": HINTS[bad.hint]})
+    return lines, {"ok": all(one["ok"] for one in documents), "proofs": documents}
+
+
+def _arguments(words):
+    """{option: its values, or whether it was given} and the folder."""
+    lists = {name: [] for name in ("--pin", "--receipt", "--statement", "--key", "--jobs", "")}
+    flags = dict.fromkeys(("--unknown-too", "--quick", "--json"), False)
+    words = list(words)
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if name in flags and not equals:
+            flags[name] = True
+        elif name in lists and (equals or words):
+            lists[name].append(value if equals else words.pop(0))
+        elif name[:1] == "-" or lists[""]:
+            raise Unusable("\n".join((__doc__ or "").split("\n")[2:8]))
+        else:
+            lists[""].append(name + equals + value)
+    return {**lists, **flags}
 
 
 def main(arguments=None):
     """The command line: 0 holds, 1 does not, 2 could not be read."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="verify.py", description="Checks an audit export, a receipt or a statement.")
-    parser.add_argument("dir", nargs="?", help="the export (default: the folder of this file)")
-    parser.add_argument(
-        "--pin", action="append", default=[], metavar="FILE", help="a checkpoint or receipt from elsewhere"
-    )
-    parser.add_argument(
-        "--receipt", action="append", default=[], metavar="FILE", help="check a receipt (text or JF1:…)"
-    )
-    parser.add_argument("--statement", action="append", default=[], metavar="FILE", help="check a statement")
-    parser.add_argument(
-        "--key", action="append", default=[], metavar="VKEY", help="a key you trust, instead of keys.json"
-    )
-    parser.add_argument("--unknown-too", action="store_true", help="pass over signatures of keys that are not known")
-    parser.add_argument("--quick", action="store_true", help="hashes, roots and signatures only")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
-    args = parser.parse_args(arguments)
-    folder = args.dir or os.path.dirname(os.path.abspath(__file__))
-    getattr(sys.stdout, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
-        if args.receipt or args.statement:
-            ok, lines, documents = _check_proofs(args, folder)
-            document = {"ok": ok, "proofs": documents}
+        given = _arguments(sys.argv[1:] if arguments is None else arguments)
+        folder = (given[""] or [os.path.dirname(os.path.abspath(__file__))])[0]
+        jobs = number((given["--jobs"] or ["0"])[-1])
+        if given["--receipt"] or given["--statement"]:
+            lines, document = _check_proofs(given, folder, jobs)
         else:
-            document = verify(folder, args.pin, args.quick, args.jobs)
-            ok, lines = document["ok"], document.pop("lines")
-    except Unusable as error:
+            document = verify(folder, given["--pin"], given["--quick"], jobs)
+            lines = document.pop("lines")
+    except (Unusable, Bad) as error:  # Bad: an option that is none
         print(f"{error}\n    → {HINTS['file']}", file=sys.stderr)
         return 2
-    except Bad as bad:  # a --key that is none
-        print(f"{bad.what}\n    → {HINTS['file']}", file=sys.stderr)
-        return 2
-    print(json.dumps(document, ensure_ascii=False) if args.json else "\n".join(lines))
-    return 0 if ok else 1
+    print(json.dumps(document, ensure_ascii=False) if given["--json"] else "\n".join(lines))
+    return 0 if document["ok"] else 1
 
 
 if __name__ == "__main__":

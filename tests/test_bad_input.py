@@ -113,7 +113,7 @@ class Town:
         return {name: self._resolve(value) for name, value in schema.items()}
 
     def path(self, operation: Operation, **other: str) -> str:
-        values = {**self.ids, **other}
+        values = {"epoch": "0", **self.ids, **other}
         return operation.path.format(**{name: values.get(name, "nothing_0000") for name in operation.names})
 
     async def send(

@@ -257,7 +257,7 @@ REWRITTEN: dict[str, tuple[int, Any, int, str]] = {
     "a hold of nobody's": (
         6, lambda e: e["postings"][0].update(account="held:other"), 6, "never opened"
     ),
-    "another deed": (11, lambda e: e.update(cause="00" * 32), 11, "another deed"),
+    "another deed": (11, lambda e: e.update(cause="ffff" + "00" * 30), 11, "another deed"),
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ async def test_an_entry_is_published_within_a_second(served: Served, public: htt
 
 async def test_proofs_hold_under_the_checkpoints(served: Served, public: httpx.Client) -> None:
     """Inclusion and consistency over HTTP, checked by the root that was signed."""
-    for journal in served.demo["journals"]:
+    for journal in served.demo["journals"][:2]:
         path = f"/v1/journals/{journal}"
         point = checkpoint(public, f"{path}/checkpoint")
         first = public.get(f"{path}/proof/inclusion", params={"seq": 0, "size": 1}).json()

@@ -240,8 +240,9 @@ async def test_a_crash_inside_a_round_is_made_good(database_url: str, tmp_path: 
             raise OSError("gone")
 
         if step == "advance":
-            broken.guard = ForkGuard(at.guard.path)
-            broken.guard.advance = fails
+            guard: Any = ForkGuard(at.guard.path)
+            guard.advance = fails
+            broken.guard = guard
         elif step == "sign":
             broken._sign = fail
         else:

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -154,15 +155,18 @@ def test_a_receipt_holds_without_a_server(made: Path, name: str, tmp_path: Path)
             verifier.Proofs("", [THIRD.vkey], False).receipt(bytes(data))
 
 
-def test_a_receipt_is_checked_in_50_ms(made: Path) -> None:
-    """By a fresh interpreter without any package, once the file has been read."""
-    code = (
-        "import runpy, sys, time; m = runpy.run_path(sys.argv[1]); t = time.process_time()\n"
-        "m['Proofs']('', [sys.argv[3]], False).receipt(m['_file'](sys.argv[2])); print(time.process_time() - t)"
-    )
-    arguments = [sys.executable, "-I", "-c", code, VERIFY, made / "qr.receipt", THIRD.vkey]
-    took = [float(subprocess.run(arguments, capture_output=True, check=True).stdout) for _ in range(3)]
-    assert min(took) < 0.05, took
+def test_a_receipt_is_checked_in_no_time(made: Path) -> None:
+    """Reading verify.py and checking with it takes some 50 ms beyond the start of Python; thrice that is too much."""
+
+    def seconds(*arguments: Any) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-I", *map(str, arguments)], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    check = (VERIFY, "--receipt", made / "qr.receipt", "--key", THIRD.vkey)
+    took = min(seconds(*check) for _ in range(5)) - min(seconds("-c", "pass") for _ in range(5))
+    assert took < 0.15, took
 
 
 def omit(said: Any) -> None:
@@ -565,19 +569,20 @@ def test_inputs_that_are_none_exit_with_2(made: Path, tmp_path: Path) -> None:
         assert 2 == done.returncode and "→" in done.stderr, done.stderr
 
 
-def test_the_short_way_to_read_an_entry_takes_nothing_more(made: Path) -> None:
+def test_the_short_way_to_read_an_entry_takes_nothing_more(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the one pattern accepts, the rules piece by piece accept too, and read as the same; and it reads most."""
+    monkeypatch.setattr(verifier, "OFTEN", 1)
     chance = random.Random(7)
     rows = (made / "out" / "east" / "entries.jsonl").read_bytes().splitlines()
     for row in rows:
         verifier.read_entry(row)
-    assert sum(verifier._read_usual(row) is not None for row in rows) > len(rows) // 2
+    assert sum(verifier.read_usual(row) is not None for row in rows) > len(rows) // 2
     for _ in range(4000):
         data = bytearray(chance.choice(rows))
         for _ in range(chance.choice((1, 1, 2))):
             at = chance.randrange(len(data))
             data[at : at + chance.randrange(2)] = bytes([chance.choice(b'0123456789-.eE"{}[],: ntruf\\\x00\xc3\xa9')])
-        found = verifier._read_usual(bytes(data))
+        found = verifier.read_usual(bytes(data))
         if found is not None:
             slow = verifier.read_canonical(bytes(data))
             verifier.check_form(slow)

@@ -200,7 +200,7 @@ _TEXTS: list[tuple[str, Callable[[str], str]]] = [
     ("a size of 2**63", _line(1, lambda line: str(2**63))),
     ("base64 without padding", _line(2, lambda line: line.rstrip("="))),
     ("base64 with an unused bit set", _line(2, _loose_end)),
-    ("base64 of the other alphabet", _line(2, lambda line: line.replace("+", "-"))),
+    ("base64 of the other alphabet", _line(2, lambda line: "-" + line[1:])),
     ("a space in base64", _line(2, lambda line: line[:8] + " " + line[8:])),
     ("a root of 31 bytes", _line(2, lambda line: base64.b64encode(base64.b64decode(line)[:31]).decode())),
     ("a fourth line", _line(2, lambda line: line + "\nmore")),

@@ -17,7 +17,8 @@ from ledger import codec, merkle, note
 from ledger.keys import BadKey, Verifier, parse_vkey
 from ledger.receipt import BadReceipt, parse_receipt
 from ledger.verify import derived
-from ledger.verify.replay import Outcome
+from ledger.verify.replay import FIRST, Outcome
+from ledger.verify.resume import Doubt, Log, Starts, members_at
 from ledger.verify.source import Source
 from ledger.verify.spine import Spine
 
@@ -49,23 +50,50 @@ class Published:
     members: list[list[Row]] = field(default_factory=list[list[Row]])  # journal, size, root; per epoch
     wanted: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
     roots: dict[int, bytes] = field(default_factory=dict[int, bytes])  # of the epoch log
+    first: int = 0  # epochs before this one were not read
+    before: dict[str, Row] = field(default_factory=dict[str, Row])  # the members in the one before it
+
+    @property
+    def epoch_count(self) -> int:
+        return self.first + len(self.epochs)
 
     def want(self, log: str, size: int) -> None:
-        self.wanted.setdefault(log, set()).add(size)
+        if size > 0:
+            self.wanted.setdefault(log, set()).add(size)
 
 
-def read_published(source: Source) -> Published:
+def read_published(source: Source, starts: Starts | None = None) -> Published:
+    """All of it; where the check has `starts`, only epochs whose members all stand behind them. Raises `Doubt`."""
     found = Published()
     for log, *row in source.rows("SELECT journal, size, note, rotation FROM checkpoint ORDER BY journal, size"):
         found.checkpoints.setdefault(log, []).append(tuple(row))
         found.want(log, row[0])
-    for row in source.rows("SELECT epoch, journals_root, count, members, leaf FROM epoch ORDER BY epoch"):
+    found.first = _first_epoch(source, starts) if starts else 0
+    if found.first:
+        members, leaf = members_at(source, found.first - 1)
+        if source.rows("SELECT leaf FROM epoch WHERE epoch = ?", found.first - 1) != [(leaf,)]:
+            raise Doubt(EPOCHS, f"epoch {found.first - 1} is not what its members make")
+        found.before = {one.journal: (one.journal, one.size, one.root) for one in members.values()}
+    sql = "SELECT epoch, journals_root, count, members, leaf FROM epoch WHERE epoch >= ? ORDER BY epoch"
+    for row in source.rows(sql, found.first or FIRST):
         found.epochs.append(row)
         members = _members(row[3])
         found.members.append(members)
         for journal, size, _ in members:
             found.want(journal, size)
     return found
+
+
+def _first_epoch(source: Source, starts: Starts) -> int:
+    """From which epoch on every member that it names stands behind the start of its journal."""
+    upper = source.rows("SELECT MAX(epoch) FROM epoch")[0][0]
+    while upper is not None and upper >= 0:
+        sql = "SELECT epoch, members FROM epoch WHERE epoch <= ? ORDER BY epoch DESC LIMIT 64"
+        for epoch, text in source.rows(sql, upper):
+            if any(journal in starts and size < starts[journal].size for journal, size, _ in _members(text)):
+                return epoch + 1
+            upper = epoch - 1
+    return 0
 
 
 def _members(text: str) -> list[Row]:
@@ -121,7 +149,7 @@ def check_journal(outcome: Outcome, rows: Sequence[Row]) -> tuple[list[str], int
             if point != (f"{keys.name}/{outcome.journal}", size, outcome.roots.get(size)):
                 return [f"checkpoint {size}: it is signed over another root than that of the entries"], newest
             note.verify(signed, [keys.at(size)])
-            if size != newest and not rotation:
+            if rotation not in (0, 1) or (size != newest and not rotation):
                 return [f"checkpoint {size}: it should have made way for the next"], newest
         if outcome.genesis["origin"] != f"{keys.name}/{outcome.journal}":
             return ["entry 0 has another origin than its checkpoints"], newest
@@ -164,10 +192,11 @@ def lost(outcomes: Mapping[str, Outcome], journal: str, size: int) -> bool:
 
 def check_epochs(source: Source, published: Published, outcomes: Mapping[str, Outcome]) -> list[Finding]:
     """The epoch log: its entries, its tree, its checkpoint. Leaves its roots in `published`."""
-    tiles = derived.tiles(source, EPOCHS)
-    spine = Spine(tiles, published.wanted.get(EPOCHS, ()))
-    members: dict[str, Row] = {}
-    for number, (row, changed) in enumerate(zip(published.epochs, published.members, strict=True)):
+    wanted = published.wanted.get(EPOCHS, set[int]())
+    log = Log(source, EPOCHS, published.epoch_count)
+    spine = log.spine(published.first, wanted) if published.first else Spine(log.tiles, wanted)
+    members = dict(published.before)
+    for number, (row, changed) in enumerate(zip(published.epochs, published.members, strict=True), published.first):
         epoch, root, count, _, leaf = row
         if epoch != number:
             return [(EPOCHS, number, f"epoch {number} is missing, {epoch} follows")]
@@ -194,10 +223,18 @@ def check_epochs(source: Source, published: Published, outcomes: Mapping[str, Ou
             return [(EPOCHS, number, f"epoch {number}: its root, count or leaf is another")]
         spine.extend([leaf])
     spine.close()
-    published.roots = spine.roots()
+    published.roots = {size: log.root(size) for size in wanted if size <= published.first} | spine.roots()
     signed = published.checkpoints[EPOCHS][-1][0] if EPOCHS in published.checkpoints else 0
-    wrong = derived.compare_tiles(tiles, spine.peaks.seen, spine.peaks.bad) + derived.missing_tiles(tiles, signed)
+    wrong = derived.compare_tiles(spine.peaks.tiles, spine.peaks.seen, spine.peaks.bad)
+    wrong += derived.missing_tiles(log.tiles, signed)
     findings = [(EPOCHS, -1, f"epochs: {what}") for _, what in wrong]
+    for journal, size, _ in members.values():
+        stored = published.checkpoints.get(journal, [(0,)])[-1][0]
+        if stored < size and not lost(outcomes, journal, size):
+            findings.append((journal, -1, f"checkpoint: {size} entries were signed, the newest stored is of {stored}"))
+    if published.epoch_count - signed > 1:
+        said = f"checkpoint of epochs: the newest is of {signed}, not of {published.epoch_count}"
+        findings.append((EPOCHS, -1, said))
     return findings + [(EPOCHS, -1, what) for what in _check_epoch_notes(published, outcomes)]
 
 
@@ -214,7 +251,7 @@ def _check_epoch_notes(published: Published, outcomes: Mapping[str, Outcome]) ->
             note.verify(signed, {key for one in keys for _, key, _ in one.known})
         except (note.BadNote, BadKey) as error:
             return [f"checkpoint of epochs {size}: {error}"]
-        if place < len(rows) - 1 and not rotation:
+        if rotation or place < len(rows) - 1:
             return [f"checkpoint of epochs {size}: it should have made way for the next"]
     return []
 
@@ -238,7 +275,7 @@ def check_pin(
             note.verify(signed, [key for _, key, _ in keys.known])
         except (note.BadNote, BadKey) as error:
             return (log, -1, f"pin of {point.size}: {error}"), ""
-        if point.size > (len(published.epochs) if whole else outcome.size):
+        if point.size > (published.epoch_count if whole else outcome.size):
             return (log, outcome.size, f"a checkpoint of {point.size} was signed, and the end is missing"), ""
         if root != point.root:
             return (log, -1, f"pin of {point.size}: this is another history than the one that was signed"), ""

@@ -6,7 +6,7 @@ Pure state. `kinds` says what an entry may do to it, `award` does the common cas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
@@ -31,7 +31,8 @@ class Unsure(Exception):
 @dataclass(slots=True)
 class Member:
     """A subject in this journal. `counts` are what its caps have counted here; `came` is the entry it moved in from,
-    and `assumed` what its caps were said to have counted before that, by the entry that said so."""
+    and `assumed` what its caps were said to have counted before that, by the entry that said so. `stated`: it was here
+    before the check started, so what its caps had counted is what its next entry says."""
 
     kind: str
     state: str
@@ -42,6 +43,7 @@ class Member:
     came: Place | None = None
     assumed: dict[Cap, tuple[int, int]] = field(default_factory=dict[Cap, tuple[int, int]])
     owes: bool = False
+    stated: bool = False
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Departure:
     counts: Counts
     came: Place | None
     tallies: str
+    stated: bool = False
 
 
 @dataclass(slots=True)
@@ -106,7 +109,7 @@ class Book:
         self.accounts: dict[str, Lots] = {}
         self.members: dict[str, Member] = {}
         self.holds: dict[str, Held] = {}
-        self.passing = ""  # a hold whose refund the next entry passes on
+        self.passing = self.passing_txn = ""  # a hold whose refund the next entry passes on, and in which txn
         self.passed: list[tuple[str, int]] = []  # by (lot, amount)
         self.issued_standing = self.issued_points = 0  # given out by awards since `settle_up`
         self.causes: list[str] = []  # of first awards since `settle_up`, with their places
@@ -135,7 +138,7 @@ class Book:
 
     def lots(self, account: str, unit: str) -> list[tuple[str, int]]:
         """(lot, amount) of one account in one unit, earliest first."""
-        return sorted((lot, amount) for (one, lot), amount in self.accounts.get(account, {}).items() if one == unit)
+        return sorted([(lot, amount) for (one, lot), amount in self.accounts.get(account, {}).items() if one == unit])
 
     def post(self, lines: list[Line]) -> None:
         """Apply postings. Raises `Fault` where a balance would leave its bounds."""
@@ -146,7 +149,8 @@ class Book:
             key = (unit, lot)
             balance = held.get(key, 0) + amount
             low, high = bounds(account)
-            need(low <= balance <= high, f"balance of {account} in lot {lot} would be {balance}")
+            if not low <= balance <= high:
+                raise Fault(f"balance of {account} in lot {lot} would be {balance}")
             if balance:
                 held[key] = balance
             else:
@@ -198,7 +202,7 @@ class Book:
             if found.came is not None:
                 found.assumed[key] = (seq, before)
                 self.abroad.assumed.append((seq, subject, key, before, found.came))
-            elif before:
+            elif before and not found.stated:
                 if self.spent.get(key[1]):
                     raise Unsure
                 raise Fault(f"cap {key[0]} counted {before} before, the replay 0")
@@ -217,9 +221,9 @@ class Book:
             raise Unsure
         return dict(found.counts)
 
-    def forgotten(self, hold: str) -> Exception:
-        """A hold that is not in memory: it was never opened, or it has been put aside."""
-        return Unsure() if self.gone else Fault(f"hold {hold} was never opened")
+    def recall(self, hold: str, seq: int) -> Held:
+        """A hold that is not in memory, said to be opened by entry `seq`: it never was, or it has been put aside."""
+        raise Unsure() if self.gone else Fault(f"hold {hold} was never opened")
 
     # deeds -----------------------------------------------------------------------------------------------------
 
@@ -229,8 +233,7 @@ class Book:
         The row of the table of deeds that a first award makes is added to a sum that no other set of rows has: of
         hashes of this process, whose key is drawn when it starts.
         """
-        digests = map(bytes.fromhex, self.causes)
-        self.deeds += sum(map(hash, zip(digests, repeat(self.journal), self.cause_seqs, strict=False)))
+        self.deeds += deeds_sum(self.causes, repeat(self.journal), self.cause_seqs)
         self.deed_count += len(self.causes)
         self.causes.clear()
         self.cause_seqs.clear()
@@ -251,6 +254,12 @@ class Book:
             return codec.decode(there[0])
         except codec.NotCanonical as error:
             raise Fault(f"it links an entry {journal}/{seq} that cannot be read") from error
+
+
+def deeds_sum(causes: Iterable[str], journals: Iterable[str], seqs: Iterable[int]) -> int:
+    """The sum over rows of the table of deeds. Of hashes of texts, not of tuples: sums of those stay the same, one time
+    in a few, when two rows exchange their places."""
+    return sum(map(hash, map("{} {} {}".format, causes, journals, seqs)))
 
 
 def lines_of(entry: dict[str, Any]) -> list[Line]:

@@ -12,22 +12,22 @@ import orjson
 from ledger.model import FOREVER
 from ledger.verify.book import Book, Held, Member, Unsure
 from ledger.verify.source import Row, Source
-from ledger.verify.spine import STORED
+from ledger.verify.spine import STORED, Tiles
 from ledger.view import rfc3339
 
 if TYPE_CHECKING:
     from ledger.verify.replay import Replay
 
 AT_ONCE = 200  # keys looked up in one statement
-_HOLD = "hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, lots"
+HOLD_COLUMNS = "hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, lots"
 Findings = list[tuple[int, str]]
 
 
 def compare(replay: Replay) -> None:
     """All of them; what differs goes to the outcome. Raises `Unsure`."""
     source, book, findings = replay.source, replay.book, replay.outcome.findings
-    findings += _head(source, replay)
-    findings += _balances(source, book)
+    findings += head(source, replay)
+    findings += balances(source, book)
     findings += _members(source, book)
     findings += _tallies(source, book, replay.outcome.brought)
     findings += _holds(source, book)
@@ -36,11 +36,11 @@ def compare(replay: Replay) -> None:
         findings += compare_tiles(replay.tiles, replay.spine.peaks.seen, replay.spine.peaks.bad)
 
 
-def _differs(what: str, key: Any, stored: Any, expected: Any) -> tuple[int, str]:
+def differs(what: str, key: Any, stored: Any, expected: Any) -> tuple[int, str]:
     return -1, f"{what} {key}: stored {stored}, replay {expected}"
 
 
-def _head(source: Source, replay: Replay) -> Findings:
+def head(source: Source, replay: Replay) -> Findings:
     book = replay.book
     rows = source.rows("SELECT size, leaf, recorded_at, zone, takeover FROM head WHERE journal = ?", book.journal)
     if not rows:
@@ -52,13 +52,13 @@ def _head(source: Source, replay: Replay) -> Findings:
     return []
 
 
-def _balances(source: Source, book: Book) -> Findings:
+def balances(source: Source, book: Book) -> Findings:
     left = sum(map(len, book.accounts.values()))
     for rows in source.chunks("SELECT account, unit, lot, amount FROM balance WHERE journal = ?", book.journal):
         for account, unit, lot, amount in rows:
             expected = book.accounts.get(account, {}).get((unit, lot))
             if amount != expected:
-                return [_differs("balance", (account, unit, lot), amount, expected)]
+                return [differs("balance", (account, unit, lot), amount, expected)]
         left -= len(rows)
     if left:
         rows = source.rows("SELECT account, unit, lot FROM balance WHERE journal = ?", book.journal)
@@ -66,7 +66,7 @@ def _balances(source: Source, book: Book) -> Findings:
         for account, lots in book.accounts.items():
             for (unit, lot), amount in lots.items():
                 if (account, unit, lot) not in stored:
-                    return [_differs("balance", (account, unit, lot), None, amount)]
+                    return [differs("balance", (account, unit, lot), None, amount)]
         return [(-1, "balance: a row is there twice")]
     return []
 
@@ -80,11 +80,11 @@ def _members(source: Source, book: Book) -> Findings:
             found = book.members.get(subject)
             expected = [found.kind, found.state, found.home, found.opened] if found else None
             if stored != expected:
-                return [_differs("member", subject, stored, expected)]
+                return [differs("member", subject, stored, expected)]
             seen.add(subject)
         left -= len(rows)
     missing = min(book.members.keys() - seen, default=None) if left else None
-    return [_differs("member", missing, None, "there")] if left else []
+    return [differs("member", missing, None, "there")] if left else []
 
 
 # caps --------------------------------------------------------------------------------------------------------------
@@ -123,14 +123,14 @@ def _tallies(source: Source, book: Book, brought: dict[str, dict[tuple[str, str]
                 if used != expected:
                     if book.spent.get(start):
                         raise Unsure
-                    return [_differs("tally", (subject, cap, start), used, expected)]
+                    return [differs("tally", (subject, cap, start), used, expected)]
                 left -= 1
             elif book.spent.get(start) and found is not None and _is_put_aside(book, subject, found):
                 aside[start] += 1
             elif found is not None and found.came is not None:
                 brought.setdefault(subject, {})[cap, start] = used
             else:
-                return [_differs("tally", (subject, cap, start), used, None)]
+                return [differs("tally", (subject, cap, start), used, None)]
     if any(aside[start] != count for start, count in book.spent.items()):
         raise Unsure
     if left:
@@ -143,21 +143,21 @@ def _missing_tallies(source: Source, book: Book) -> Iterator[tuple[int, str]]:
         if found.counts:
             rows = source.rows("SELECT cap, start FROM tally WHERE journal = ? AND subject = ?", book.journal, subject)
             for cap, start in found.counts.keys() - set(rows):
-                yield _differs("tally", (subject, cap, start), None, found.counts[cap, start])
+                yield differs("tally", (subject, cap, start), None, found.counts[cap, start])
     yield -1, "tally: a row is there twice"
 
 
 # holds -------------------------------------------------------------------------------------------------------------
 
 
-def _hold_row(name: str, found: Held) -> tuple[Any, ...]:
+def hold_row(name: str, found: Held) -> tuple[Any, ...]:
     return (
         name, found.subject, found.expires_at, found.amount, found.seq, found.leaf, found.state, found.captured,
         found.released, found.refunded, found.grace, found.lots,
     )  # fmt: skip
 
 
-def _hold_told(row: Row) -> tuple[Any, ...]:
+def hold_told(row: Row) -> tuple[Any, ...]:
     name, subject, expires_at, amount, seq, leaf, *rest, lots = row
     try:
         instant, read = rfc3339(expires_at), orjson.loads(lots)
@@ -171,9 +171,9 @@ def put_aside_holds(source: Source, book: Book) -> None:
     over = [name for name, found in book.holds.items() if found.state != "held" and name != book.passing]
     for start in range(0, len(over), AT_ONCE):
         names = over[start : start + AT_ONCE]
-        sql = f"SELECT {_HOLD} FROM hold WHERE journal = ? AND hold IN ({', '.join('?' * len(names))})"
+        sql = f"SELECT {HOLD_COLUMNS} FROM hold WHERE journal = ? AND hold IN ({', '.join('?' * len(names))})"
         for row in source.rows(sql, book.journal, *names):
-            if _hold_told(row) == _hold_row(row[0], book.holds[row[0]]):
+            if hold_told(row) == hold_row(row[0], book.holds[row[0]]):
                 del book.holds[row[0]]
                 book.gone += 1
 
@@ -181,22 +181,22 @@ def put_aside_holds(source: Source, book: Book) -> None:
 def _holds(source: Source, book: Book) -> Findings:
     left, aside = len(book.holds), book.gone
     seen: set[str] = set()
-    for rows in source.chunks(f"SELECT {_HOLD} FROM hold WHERE journal = ?", book.journal):
+    for rows in source.chunks(f"SELECT {HOLD_COLUMNS} FROM hold WHERE journal = ?", book.journal):
         for row in rows:
             found = book.holds.get(row[0])
             if found is not None:
-                if _hold_told(row) != _hold_row(row[0], found):
-                    return [_differs("hold", row[0], _hold_told(row), _hold_row(row[0], found))]
+                if hold_told(row) != hold_row(row[0], found):
+                    return [differs("hold", row[0], hold_told(row), hold_row(row[0], found))]
                 seen.add(row[0])
                 left -= 1
             elif book.gone:
                 aside -= 1
             else:
-                return [_differs("hold", row[0], _hold_told(row), None)]
+                return [differs("hold", row[0], hold_told(row), None)]
     if aside:
         raise Unsure
     missing = min(book.holds.keys() - seen, default=None) if left else None
-    return [_differs("hold", missing, None, "there")] if left else []
+    return [differs("hold", missing, None, "there")] if left else []
 
 
 # trees and seals ---------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def tiles(source: Source, journal: str) -> dict[tuple[int, int], bytes]:
     return {(level, index): value for level, index, value in rows}
 
 
-def compare_tiles(stored: dict[tuple[int, int], bytes], seen: int, bad: tuple[int, int] | None) -> Findings:
+def compare_tiles(stored: Tiles, seen: int, bad: tuple[int, int] | None) -> Findings:
     """What the spine has seen of them."""
     if bad is not None:
         level, index = bad
@@ -227,15 +227,17 @@ def missing_tiles(stored: Collection[tuple[int, int]], size: int) -> Findings:
     return []
 
 
-def seal_sizes(source: Source, journal: str) -> list[int]:
-    """The sizes that the journal's seals are of, the largest first; entries that say something else fail elsewhere."""
+def seal_sizes(source: Source, journal: str, since: int = 0) -> list[int]:
+    """The sizes above `since` that the journal's seals are of, the largest first; entries that say something else fail
+    elsewhere."""
     sizes: set[int] = set()
-    for (body,) in source.rows("SELECT body FROM entry WHERE journal = ? AND kind = 'seal'", journal):
+    sql = "SELECT body FROM entry WHERE journal = ? AND kind = 'seal' AND kind IN ('key', 'seal') AND seq >= ?"
+    for (body,) in source.rows(sql, journal, since):
         try:
             size = orjson.loads(body)["data"]["as_of_size"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             continue
-        if type(size) is int and size > 0:
+        if type(size) is int and size > since:
             sizes.add(size)
     return sorted(sizes, reverse=True)
 
@@ -247,7 +249,7 @@ def compare_states(source: Source, journal: str, size: int, rows: Sequence[Row])
     stored = {row[0]: row[1:] for row in source.rows(sql, journal, size)}
     for account in sorted(stored.keys() | expected.keys()):
         if stored.get(account) != expected.get(account):
-            return [_differs(f"account_state at {size}", account, stored.get(account), expected.get(account))]
+            return [differs(f"account_state at {size}", account, stored.get(account), expected.get(account))]
     return []
 
 

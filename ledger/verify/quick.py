@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ledger.verify import derived
-from ledger.verify.source import Source
+from ledger.verify.source import Row, Source
 from ledger.verify.spine import Spine
 
 _sha256 = hashlib.sha256
@@ -43,21 +43,13 @@ def hash_group(
     spine = Spine(stored, [size for size in marks if start < size <= end], start)
     before = source.rows("SELECT leaf FROM entry WHERE journal = ? AND seq = ?", journal, start - 1)
     last: bytes = before[0][0] if before else b""
-    place, fault = start, None
-    for rows in source.chunks(_ROWS, journal, start, end):
-        leaves: list[bytes] = []
-        for seq, leaf, prev, body in rows:
-            if seq != place:
-                fault = (place, f"entry {place} is missing, {seq} follows")
-            elif _sha256(b"\x00" + body).digest() != leaf:
-                fault = (place, "the bytes do not have the stored hash")
-            elif (place and prev != last) or b'"prev":"%b","recorded_at":"' % prev.hex().encode() not in body:
-                fault = (place, "prev is not the hash of the entry before")
-            if fault:
-                break
-            leaves.append(leaf)
-            last = leaf
-            place += 1
+    place = start
+    fault: tuple[int, str] | None = None
+    behind: dict[int, int] = {}
+    for rows in source.chunks(_ROWS, journal, start or -(2**63), end):
+        leaves, fault = _linked(rows, place, last, behind)
+        place += len(leaves)
+        last = leaves[-1] if leaves else last
         spine.extend(leaves)
         if fault:
             break
@@ -65,3 +57,43 @@ def hash_group(
             progress(len(rows))
     spine.close()
     return Group(place, fault, spine.peaks.found, spine.marked, spine.peaks.seen, spine.peaks.bad)
+
+
+def _linked(
+    rows: Sequence[Row], place: int, last: bytes, behind: dict[int, int]
+) -> tuple[Sequence[bytes], tuple[int, str] | None]:
+    """The leaves of those of the next entries that are linked, and what is wrong with the one after them. `behind`
+    remembers where `prev` stands in an entry of some length: most of that length have it there."""
+    seqs, leaves, prevs, bodies = zip(*rows, strict=True)
+    before = (last, *leaves[:-1])
+    good = (
+        seqs == tuple(range(place, place + len(rows)))
+        and [_sha256(b"\x00" + body).digest() for body in bodies] == list(leaves)
+        and prevs == (before if place else (prevs[0], *before[1:]))
+    )
+    if good:
+        text = b"".join(prevs).hex().encode()
+        at = 0
+        for body in bodies:
+            link = b'"prev":"%b","recorded_at":"' % text[at : at + 64]
+            where = behind.get(len(body), 0)
+            if body[where : where + len(link)] != link:
+                where = behind[len(body)] = body.find(link)
+                if where < 0:
+                    break
+            at += 64
+        else:
+            return leaves, None
+    for index, (seq, leaf, prev, body) in enumerate(rows):
+        what = ""
+        if seq != place + index:
+            what = f"entry {place + index} is missing, {seq} follows"
+        elif _sha256(b"\x00" + body).digest() != leaf:
+            what = "the bytes do not have the stored hash"
+        elif (
+            place + index and prev != before[index]
+        ) or b'"prev":"%b","recorded_at":"' % prev.hex().encode() not in body:
+            what = "prev is not the hash of the entry before"
+        if what:
+            return leaves[:index], (place + index, what)
+    return leaves, None

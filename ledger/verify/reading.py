@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -70,6 +71,12 @@ def is_hex(text: str) -> bool:
 def is_whole(value: object, low: int = 0) -> bool:
     """An integer of the form, not below `low`."""
     return type(value) is int and low <= value <= codec.INTEGER_MAX
+
+
+@lru_cache(maxsize=8192)
+def day_of_cause(day: str) -> str:
+    """How a cause begins that contains this day: days since 2000-01-01, modulo 65,535, in four hex digits."""
+    return f"{(date.fromisoformat(day) - date(2000, 1, 1)).days % 0xFFFF:04x}"
 
 
 def is_day(value: object) -> bool:
@@ -200,19 +207,22 @@ def _check_form(entry: dict[str, Any]) -> None:
     fields, kind = entry.keys(), entry["kind"]
     more = fields - (_ALWAYS | _SOMETIMES | {"subject"} | _MORE.get(kind, frozenset()))
     need(not more, f"a field that a {kind} does not have: {min(more, default='')}")
-    need(kind not in ("award", "deduct") or "cause" in entry, "a field is missing: cause")
+    missing = _MORE.get(kind, frozenset()) - fields
+    need(not missing, f"a field is missing: {min(missing, default='')}")
     need(kind not in _SUBJECT or "subject" in entry, "a field is missing: subject")
     need(kind not in _NOBODY or "subject" not in entry, f"a {kind} names nobody")
 
 
 def _check_values(entry: dict[str, Any]) -> None:
     digests = [entry["prev"], entry["request"], *entry["evidence"]]
-    digests += [entry[name] for name in ("pack", "cause", "trace", "memo") if name in entry]
+    if "rule" in entry or "memo" in entry:
+        digests += [entry[name] for name in ("pack", "cause", "trace", "memo") if name in entry]
     for link in entry["links"]:
         digests.append(link["leaf"])
         need(link.get("journal") != entry["journal"], "a link is malformed")
-    need(all(len(one) == 64 for one in digests) and len(entry["nonce"]) == 32, "a digest of another length")
-    need(is_hex("".join((entry["nonce"], *digests))), "a digest that is not lower-case hexadecimal")
+    nonce = entry["nonce"]
+    need(len(nonce) == 32 and {64}.issuperset(map(len, digests)), "a digest of another length")
+    need(is_hex(nonce + "".join(digests)), "a digest that is not lower-case hexadecimal")
     _check_day(entry["occurred_on"])
     for cap in entry["caps"]:
         _check_day(cap["from"])
@@ -232,10 +242,14 @@ def _check_day(text: str) -> None:
 
 
 def _line(line: dict[str, Any]) -> Line:
-    account, amount, lot = line["account"], line["amount"], line.get("lot", FOREVER)
-    need(account in _PLAIN or _role(account), "a posting on no account that there is")
-    need(amount, "a posting without an amount")
-    if "lot" in line:
-        _check_day(lot)
-        need(lot < FOREVER and account.startswith(_HOLDERS), "a posting in no lot that there can be")
+    account, amount, lot = line["account"], line["amount"], line.get("lot")
+    if not amount:
+        raise Fault("a posting without an amount")
+    if account not in _PLAIN and not _role(account):
+        raise Fault("a posting on no account that there is")
+    if lot is None:
+        return account, line["unit"], FOREVER, amount
+    _check_day(lot)
+    if lot >= FOREVER or not account.startswith(_HOLDERS):
+        raise Fault("a posting in no lot that there can be")
     return account, line["unit"], lot, amount

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ledger import merkle
 
 _sha256 = hashlib.sha256
+_digest = type(_sha256()).digest
 TILE = 256
 STORED = (8, 16, 24)
 Tiles = Mapping[tuple[int, int], bytes]  # (level, index) → hash
@@ -56,11 +57,20 @@ class Peaks:
 class Spine:
     """Leaves in order; `marks` are the sizes (counted from the start of the journal) whose roots are wanted."""
 
-    def __init__(self, tiles: Tiles, marks: Iterable[int], start: int = 0) -> None:
+    def __init__(
+        self,
+        tiles: Tiles,
+        marks: Iterable[int],
+        start: int = 0,
+        found: Iterable[tuple[int, bytes]] = (),
+        tail: Iterable[bytes] = (),
+    ) -> None:
+        """From `start` on; or going on from a tree that had `found` up to there, and a `tail` of leaves after it."""
         self.peaks = Peaks(tiles, start)
+        self.peaks.found += found
         self.marked: dict[int, list[tuple[int, bytes]]] = {}
         self._marks = sorted(marks, reverse=True)
-        self._tail: list[bytes] = []
+        self._tail: list[bytes] = list(tail)
 
     def extend(self, leaves: Sequence[bytes]) -> None:
         """The next leaves; blocks of 256 are folded level by level."""
@@ -106,7 +116,7 @@ def _levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
     level = list(leaves)
     levels = [level]
     while len(level) > 1:
-        pairs = iter(level)
-        level = [_sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        pairs = map(bytes.__add__, level[::2], level[1::2])
+        level = list(map(_digest, map(_sha256, map(b"\x01".__add__, pairs))))
         levels.append(level)
     return levels

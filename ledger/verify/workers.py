@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from ledger.verify import cross, quick, replay
+from ledger.verify import cross, quick, replay, resume
 from ledger.verify.source import Source, open_source
 
 Progress = Callable[[int], None]
@@ -24,7 +24,7 @@ HELLO_SECONDS = 60  # in which a process must have come up
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`what`: replay, hash or deeds; `weight` in entries. `marks` are sizes at which roots are wanted."""
+    """`what`: replay, resume, hash or deeds; `weight` in entries. `marks` are sizes at which roots are wanted."""
 
     what: str
     journal: str = ""
@@ -32,6 +32,7 @@ class Task:
     end: int = 0
     marks: tuple[int, ...] = ()
     hashing: bool = True
+    start_at: resume.Start | None = None  # never leaves this process
 
     @property
     def weight(self) -> int:
@@ -39,11 +40,18 @@ class Task:
 
 
 def run(source: Source, task: Task, progress: Progress | None) -> Any:
-    """One task, here. Nothing it makes refers back to itself, and looking for what does would take a third of it."""
+    """One task, here."""
+    with uncollected():
+        return _run(source, task, progress)
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Nothing that is made in the block refers back to itself, and looking for what does would take a third of it."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _run(source, task, progress)
+        yield
     finally:
         if collecting:
             gc.enable()
@@ -52,6 +60,11 @@ def run(source: Source, task: Task, progress: Progress | None) -> Any:
 def _run(source: Source, task: Task, progress: Progress | None) -> Any:
     if task.what == "replay":
         return replay.replay(source, task.journal, task.marks, hashing=task.hashing, progress=progress)
+    if task.what == "resume":
+        seen = resume.Seen()
+        exact = task.start_at is not None
+        again = replay.Replay(source, task.journal, task.marks, exact=exact, start=task.start_at, seen=seen)
+        return again.run(progress)
     if task.what == "hash":
         return quick.hash_group(source, task.journal, task.start, task.end, task.marks, progress)
     return cross.read_deeds(source)
