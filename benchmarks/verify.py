@@ -40,11 +40,12 @@ from ledger.export import export as export_to
 from ledger.guard import ForkGuard
 from ledger.keys import Signer
 from ledger.model import FOREVER
-from ledger.publish import OneKey, Publisher
+from ledger.publish import Publisher
 from ledger.published import Published
 from ledger.seals import make_seals
 from ledger.view import local_day, rfc3339
 from rules.engine.pack import builtin_names, builtin_pack
+from tests.ledgers import OneKey
 
 JOURNALS, PEOPLE = 15, 20_000
 BEGIN = int(datetime(2020, 1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000

@@ -117,10 +117,10 @@ def inclusion_nodes(index: int, size: int) -> list[Nodes]:
     while high - low > 1:
         middle = _middle(low, high)
         if index < middle:
-            parts.append(_cover(middle, high))
+            parts.append(cover(middle, high))
             high = middle
         else:
-            parts.append(_cover(low, middle))
+            parts.append(cover(low, middle))
             low = middle
     return parts[::-1]
 
@@ -136,13 +136,13 @@ def consistency_nodes(m: int, n: int) -> list[Nodes]:
     while m != high and m:
         middle = _middle(low, high)
         if m <= middle:
-            parts.append(_cover(middle, high))
+            parts.append(cover(middle, high))
             high = middle
         else:
-            parts.append(_cover(low, middle))
+            parts.append(cover(low, middle))
             low = middle
     if low:  # the last complete subtree of m; where it is all of m, the checker has its root already
-        parts.append(_cover(low, high))
+        parts.append(cover(low, high))
     return parts[::-1]
 
 
@@ -167,8 +167,8 @@ def _middle(low: int, high: int) -> int:
     return low + (1 << (high - low - 1).bit_length() - 1)
 
 
-def _cover(low: int, high: int) -> Nodes:
-    """The leaves [low, high) as complete subtrees; `low` is a multiple of the largest of them."""
+def cover(low: int, high: int) -> Nodes:
+    """The leaves [low, high) as complete subtrees, left to right; `low` is a multiple of the largest of them."""
     nodes: Nodes = []
     while low < high:
         level = (high - low).bit_length() - 1

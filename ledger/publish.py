@@ -39,20 +39,6 @@ class Keyring(Protocol):
         ...
 
 
-class OneKey:
-    """A deployment whose key has never changed."""
-
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
-
-    @property
-    def origin(self) -> str:
-        return self._signer.name
-
-    async def signers(self, log: str, before: int, size: int) -> Sequence[Signer]:
-        return (self._signer,)
-
-
 class Forked(Exception):
     """The ledger is not what was signed: it is shorter than the guard, or another below it."""
 
@@ -111,17 +97,15 @@ class Publisher:
         """Sign what is new; how many checkpoints that were. With `epoch`, also write an epoch if a journal has changed
         since the last. Raises `GuardBusy` while another process publishes, `Forked` when the guard refuses."""
         with self.guard.lock():
-            heads = await self.ledger.fetch("SELECT journal, size FROM head ORDER BY journal")
-            done = await self._round(heads)
+            logs = await self.ledger.fetch("SELECT journal, size FROM head ORDER BY journal")
             # An epoch that an earlier round wrote and did not live to sign is signed before the next one is written.
-            done += await self._sign_epochs()
+            done = await self._round([*logs, await self._epoch_log()])
             if epoch and await self._write_epoch():
-                done += await self._sign_epochs()
+                done += await self._round([await self._epoch_log()])
             return done
 
-    async def _sign_epochs(self) -> int:
-        rows = await self.ledger.fetch("SELECT COUNT(*) FROM epoch")
-        return await self._round([(EPOCHS, int(rows[0][0]))])
+    async def _epoch_log(self) -> tuple[str, int]:
+        return EPOCHS, int((await self.ledger.fetch("SELECT COUNT(*) FROM epoch"))[0][0])
 
     async def add_cosignatures(self, size: int, signatures: Sequence[note.Signature]) -> bool:
         """Keep witnesses' signatures with the epoch log's checkpoint of this size; False if it is not the newest."""

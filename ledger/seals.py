@@ -47,15 +47,24 @@ _NEWEST = (
     "(SELECT s.{} FROM account_state s WHERE s.journal = ? AND s.account = a.account AND s.as_of <= ? "
     "ORDER BY s.as_of DESC LIMIT 1)"
 )
-_STATES = f"""
+
+
+def states_query(*more: str) -> str:
+    """account, what `more` asks of it, and its newest `State` up to a size, account by account. Parameters: journal,
+    the account to start after, journal, how many; those of `more`; then journal and size for each field of a state."""
+    wanted = ", ".join(["account", *more, *map(_NEWEST.format, State._fields)])
+    return f"""
 WITH RECURSIVE a(account, n) AS (
   SELECT (SELECT MIN(account) FROM account_state WHERE journal = ? AND account > ?), 1
   UNION ALL
   SELECT (SELECT MIN(x.account) FROM account_state x WHERE x.journal = ? AND x.account > a.account), a.n + 1
   FROM a WHERE a.account IS NOT NULL AND a.n < ?
 )
-SELECT account, {", ".join(map(_NEWEST.format, State._fields))} FROM a WHERE account IS NOT NULL
+SELECT {wanted} FROM a WHERE account IS NOT NULL
 """
+
+
+_STATES = states_query()
 
 
 # making --------------------------------------------------------------------------------------------------------

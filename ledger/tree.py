@@ -47,7 +47,7 @@ class Trees:
 
     async def root(self, log: str, size: int) -> bytes:
         """The root over the first `size` leaves; all of them must have been integrated."""
-        return merkle.fold([await self._subtree(log, *peak) for peak in peaks(size)])
+        return merkle.fold([await self._subtree(log, *peak) for peak in merkle.cover(0, size)])
 
     async def inclusion(self, log: str, index: int, size: int) -> list[bytes]:
         """RFC 9162 §2.1.3.1, leaf's sibling first. Raises `BadProof` when `index` is not below `size`."""
@@ -65,17 +65,6 @@ class Trees:
         stored = min(level // TILE * TILE, LEVELS[-1])
         wide = level - stored
         return merkle.subtree(await self.hashes(log, stored, index << wide, 1 << wide))
-
-
-def peaks(size: int) -> list[tuple[int, int]]:
-    """The complete subtrees (level, index) of which a tree of this size is made, largest first."""
-    found: list[tuple[int, int]] = []
-    start = 0
-    for level in range(size.bit_length() - 1, -1, -1):
-        if size >> level & 1:
-            found.append((level, start >> level))
-            start += 1 << level
-    return found
 
 
 class Growth:
@@ -125,7 +114,7 @@ class Growth:
         """The root over all leaves so far."""
         parts: list[bytes] = []
         for tail in reversed(self._tails):
-            parts += [merkle.subtree(tail[i << n : (i + 1) << n]) for n, i in peaks(len(tail))]
+            parts += [merkle.subtree(tail[i << n : (i + 1) << n]) for n, i in merkle.cover(0, len(tail))]
         return merkle.fold(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from ledger import codec
 from ledger.audit import audit
 from ledger.book import accounts, awards, holds
 from ledger.engine import MIGRATIONS, Ledger
+from ledger.keys import Signer
 from ledger.model import Act, CapUse, Draft, Link, Sealed
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Table
@@ -44,6 +45,20 @@ class FixedClock:
     @property
     def today(self) -> str:
         return local_day(self.us, ZONE)
+
+
+class OneKey:
+    """A deployment whose key has never changed."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    @property
+    def origin(self) -> str:
+        return self._signer.name
+
+    async def signers(self, log: str, before: int, size: int) -> Sequence[Signer]:
+        return (self._signer,)
 
 
 @dataclass(slots=True)

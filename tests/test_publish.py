@@ -21,11 +21,11 @@ from ledger.errors import Refusal, Unavailable
 from ledger.guard import EPOCHS, ForkGuard, GuardBusy, Guarded
 from ledger.keys import Signer
 from ledger.loss import accept_loss, adopt, statement
-from ledger.publish import Forked, OneKey, Publisher, check_guard, newest_checkpoints
+from ledger.publish import Forked, Publisher, check_guard, newest_checkpoints
 from ledger.published import Published
 from ledger.receipt import check
 from ledger.tree import Trees
-from tests.ledgers import POLICY, ZONE, FixedClock, act, award, open_account, opened, run
+from tests.ledgers import POLICY, ZONE, FixedClock, OneKey, act, award, open_account, opened, run
 
 SIGNER = Signer("town.example", b"s" * 32)
 RECOVERY = Signer("town.example/recovery", b"r" * 32)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ledger.model import FOREVER
+from ledger.tree import LEVELS
 from ledger.verify.book import Book, Held, Member, Unsure
 from ledger.verify.source import Row, Source
-from ledger.verify.spine import STORED, Tiles
+from ledger.verify.spine import Tiles
 from ledger.view import rfc3339
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def compare_tiles(stored: Tiles, seen: int, bad: tuple[int, int] | None) -> Find
 
 def missing_tiles(stored: Collection[tuple[int, int]], size: int) -> Findings:
     """Every tile that is complete in a tree that was signed must be stored."""
-    for level in STORED:
+    for level in LEVELS:
         for index in range(size >> level):
             if (level, index) not in stored:
                 return [(index << level, f"tree node {level}/{index}, which begins here, is missing")]

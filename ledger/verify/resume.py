@@ -16,8 +16,8 @@ import orjson
 
 from ledger import codec, epochs, merkle
 from ledger.model import FOREVER, POINTS
+from ledger.seals import states_query
 from ledger.states import NOTHING, State, States
-from ledger.tree import peaks
 from ledger.verify import derived
 from ledger.verify.book import Book, Held, Member, Place
 from ledger.verify.source import Row, Source
@@ -30,22 +30,8 @@ _READ = 2_000  # accounts read in one statement
 _GONE = ("refund", "void")
 _OF_SUBJECTS = ("subject", "minus", "debt")
 
-# The state of every account at a seal, and the size of its newest one. The recursion steps along the key from account
-# to account: reading all rows would cost more every day.
-_STATE = (
-    "(SELECT s.{} FROM account_state s WHERE s.journal = ? AND s.account = a.account AND s.as_of <= ? "
-    "ORDER BY s.as_of DESC LIMIT 1)"
-)
-_STATES = f"""
-WITH RECURSIVE a(account, n) AS (
-  SELECT (SELECT MIN(account) FROM account_state WHERE journal = ? AND account > ?), 1
-  UNION ALL
-  SELECT (SELECT MIN(x.account) FROM account_state x WHERE x.journal = ? AND x.account > a.account), a.n + 1
-  FROM a WHERE a.account IS NOT NULL AND a.n < ?
-)
-SELECT account, (SELECT MAX(s.as_of) FROM account_state s WHERE s.journal = ? AND s.account = a.account),
-{", ".join(map(_STATE.format, State._fields))} FROM a WHERE account IS NOT NULL
-"""
+# With the size of each account's newest state: whether entries since the seal have touched it.
+_STATES = states_query("(SELECT MAX(s.as_of) FROM account_state s WHERE s.journal = ? AND s.account = a.account)")
 
 
 class Doubt(Exception):
@@ -97,7 +83,7 @@ class Log:
 
     def root(self, size: int) -> bytes:
         """The root over the first leaves."""
-        return merkle.fold([self._subtree(level, index) for level, index in peaks(size)])
+        return merkle.fold([self._subtree(level, index) for level, index in merkle.cover(0, size)])
 
     def _subtree(self, level: int, index: int) -> bytes:
         if level < 8:
@@ -112,7 +98,7 @@ class Log:
         """The tree that grows on from `size` leaves; `marks` from the last whole block on."""
         base = size >> 8 << 8
         later = {key: value for key, value in self.tiles.items() if (key[1] + 1) << key[0] > base}
-        found = [(level, self._subtree(level, index)) for level, index in peaks(base)]
+        found = [(level, self._subtree(level, index)) for level, index in merkle.cover(0, base)]
         tail = self.leaves(size >> 8)[: size - base] if size > base else []
         return Spine(later, [one for one in marks if one >= base], base, found, tail)
 

@@ -11,11 +11,11 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from ledger import merkle
+from ledger.tree import LEVELS
 
 _sha256 = hashlib.sha256
 _digest = type(_sha256()).digest
 TILE = 256
-STORED = (8, 16, 24)
 Tiles = Mapping[tuple[int, int], bytes]  # (level, index) → hash
 
 
@@ -42,7 +42,7 @@ class Peaks:
         self.found.append((level, grown))
 
     def _compare(self, level: int, grown: bytes) -> None:
-        if level in STORED:
+        if level in LEVELS:
             index = (self.size >> level) - 1
             stored = self.tiles.get((level, index))
             if stored is not None:

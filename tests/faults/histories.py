@@ -29,12 +29,12 @@ from ledger.guard import ForkGuard
 from ledger.keys import Signer
 from ledger.model import Sealed
 from ledger.port import Answer
-from ledger.publish import OneKey, Publisher, check_guard, newest_checkpoints
+from ledger.publish import Publisher, check_guard, newest_checkpoints
 from ledger.store import StoreLost
 from ledger.tree import Trees
 from ledger.view import View
 from tests import ledgers
-from tests.ledgers import HOUR, SECRET, FixedClock, Step
+from tests.ledgers import HOUR, SECRET, FixedClock, OneKey, Step
 
 Say = Callable[..., None]
 TRIES = 60
