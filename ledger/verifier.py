@@ -359,7 +359,7 @@ def root_of_inclusion(leaf, index, size, proof):
 
 # the form of an entry (entry.md, Fields) -------------------------------------------------------------------------
 
-_RELS = '"(?:hold|reverses|replaces|moved_from|released_from)"'
+_RELS = '"(?:hold|reverses|replaces|moved_from|released_from|disputes|decides)"'
 _UNIT, _LOT = '"(?:points|standing)"', f'(?!"{NEVER}){_DAY}'
 _CAP = {"from": _DAY, "id": _TEXT, "let": _INT, "limit": _INT, "to": _DAY, "used_before": _INT}
 _LINK = {"journal?": _TEXT, "leaf": _HEX, "rel": _RELS, "seq": _COUNT}
@@ -374,12 +374,13 @@ _WHO = {"subject": _TEXT}
 _SCORED = {"group": '"G[1-8]"', "pack": _HEX, "place": _TEXT, "rule": _TEXT, "subject": _TEXT}
 _DEED = {**_SCORED, "cause": _HEX, "trace": _HEX}
 _SORT = '"(?:person|body)"'
+_PACK = {"effective_from": _DAY, "hash": _HEX, "id": _TEXT, "version": _TEXT}
 _TERMS = [None, {"fen_per_point": _COUNT}, {"scenario": _TEXT}, {"fen_per_point": _COUNT, "scenario": _TEXT}]
 # kind → (fields besides COMMON, the forms of its data; None: it may be absent)
 KINDS = {
     "open/journal": ({}, [{"origin": _TEXT, "vkey": _TEXT, "recovery": _TEXT, "policy": _FREE}]),
     "open": (_WHO, [{"kind": _SORT, "base": _COUNT}]),
-    "policy": ({}, [{"takeover": "0"}, {"loss": _FREE}]),
+    "policy": ({}, [{"takeover": "0"}, {"loss": _FREE}, {"pack": _object(_PACK)}]),
     "award": (_DEED, [None, {"takeover": "1"}]),
     "deduct": (_DEED, [None, {"takeover": "1"}]),
     "hold": (_WHO, [{"expires_at": _INSTANT}]),
@@ -396,6 +397,8 @@ KINDS = {
     "key": ({}, [{"vkey": _TEXT, "authority": '"(?:signing|recovery)"'}]),
     "seal": ({}, [{"as_of_size": _COUNT, "state_root": _HEX, "accounts": _COUNT}]),
     "erase": (_WHO, [None]),
+    "objection": (_WHO, [{"due": _DAY, "id": _TEXT}]),
+    "decision": (_WHO, [{"id": _TEXT, "outcome": '"(?:upheld|partly|rejected|withdrawn)"'}]),
 }  # fmt: skip
 
 
@@ -567,6 +570,7 @@ _COUNTING = {"award", "deduct", "reverse"}
 _LINKS = {
     "capture": ("hold",), "release": ("hold",), "refund": ("hold",), "void": ("hold",), "reverse": ("reverses",),
     "award": ("", "replaces"), "deduct": ("", "replaces"), "move": ("", "moved_from", "released_from"),
+    "objection": ("", "disputes"), "decision": ("decides",),
 }  # fmt: skip
 _NO_LINKS = ("",)
 
@@ -587,6 +591,7 @@ class Book:
         self.store = Spill()  # "h" holds by seq, "i" hold ids, "t" what caps have counted
         self.assumed = {}  # (subject, stay) → {(cap, from): (used before, seq)} for stays that began with a move
         self.reversed = {}  # (journal, seq) → seq of the reversal
+        self.said = set()  # (objection or decision, its id)
         self.replaced = []  # (journal and seq of the award that was replaced, seq of the one that took its place)
         self.pending = None  # (seq of the hold, lots, txn): the release that must follow a refund
         self.keys, self.recovery, self.takeover, self.zone = [], None, 0, None
@@ -756,6 +761,8 @@ class Book:
     def _policy(self, entry, delta):
         self._expect(delta, {}, "a policy")
         loss = entry["data"].get("loss")
+        if "pack" in entry["data"]:
+            return
         if loss is None:
             need(self.takeover, "the take-over window is closed already")
             self.takeover = 0
@@ -825,6 +832,33 @@ class Book:
             self.packs[entry["pack"]] = self.size
 
     _deduct = _award
+
+    def _objection(self, entry, delta):
+        self._expect(delta, {}, "an objection")
+        self._say_once(entry)
+        for link in entry["links"]:
+            old = self.linked(link.get("journal", self.journal), link["seq"], link["leaf"])
+            self.unlinked += old is None
+            theirs = old is None or old.get("subject", entry["subject"]) == entry["subject"]
+            need(theirs, "disputes an entry of another subject")
+
+    def _decision(self, entry, delta):
+        self._expect(delta, {}, "a decision")
+        self._say_once(entry)
+        link = entry["links"][0]
+        old = self.linked(link.get("journal", self.journal), link["seq"], link["leaf"])
+        self.unlinked += old is None
+        same = old is None or (old["kind"], old.get("subject"), old.get("data", {}).get("id")) == (
+            "objection", entry["subject"], entry["data"]["id"],
+        )  # fmt: skip
+        need(same, "decides no objection of this subject and id")
+
+    def _say_once(self, entry):
+        """About an open account, and of each objection one is made and one decided."""
+        self.open_member(entry["subject"])
+        once = (entry["kind"], entry["data"]["id"])
+        need(once not in self.said, f"a second {entry['kind']} with id {entry['data']['id']}")
+        self.said.add(once)
 
     def _reverse(self, entry, delta, today):
         link, subject = entry["links"][0], entry["subject"]

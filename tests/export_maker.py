@@ -10,17 +10,17 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ledger import codec, merkle, note
-from ledger.book import accounts, awards, holds
+from ledger.book import accounts, awards, holds, records
 from ledger.engine import Ledger
 from ledger.export import Summary, export
 from ledger.guard import ForkGuard
 from ledger.keys import Signer
-from ledger.model import CapUse, Draft, Sealed
+from ledger.model import CapUse, Draft, Link, Sealed
 from ledger.publish import Publisher
 from ledger.published import Published
 from ledger.receipt import format_receipt, pack_qr
@@ -122,6 +122,31 @@ class Office:
             lambda view: awards.reverse(view, home, self.act(), entry.fields, entry.leaf, policy=policy),
             original.journal, home,
         )  # fmt: skip
+
+    async def object(self, journal: str, subject: str, id: str, links: Sequence[Link] = ()) -> Sealed:
+        return await run(
+            self.ledger,
+            lambda view: records.objection(
+                view, journal, replace(self.act(), memo=b"why"), subject=subject, id=id, due="2022-05-09", links=links
+            ),
+            journal,
+        )
+
+    async def decide(self, journal: str, objection: Sealed, outcome: records.Decision) -> Sealed:
+        made = codec.decode(objection.body)
+        return await run(
+            self.ledger,
+            lambda view: records.decision(
+                view,
+                journal,
+                self.act(),
+                subject=made["subject"],
+                id=made["data"]["id"],
+                outcome=outcome,
+                links=[objection.link("decides")],
+            ),
+            journal,
+        )
 
     async def settle(self, journal: str, merchant: str, amount: int) -> Sealed:
         data = {"month": "2022-03", "statement": "stm_1"}
@@ -239,6 +264,15 @@ async def rich_history(office: Office, seals: bool = True) -> None:
     await office.publisher.publish()
     await office.member("east", "sub_last")
     await office.member("west", "sub_late")
+    # another pack; objections: against an entry, about a missing one, decided at home and after a move
+    adopted = {"id": "tiny", "version": "2.0.0", "hash": "5e" * 32, "effective_from": "2022-05-01"}
+    for journal in ("east", "west"):
+        await run(ledger, lambda view, j=journal: accounts.adopt_pack(view, j, office.act(), **adopted), journal)
+    await office.decide("east", await office.object("east", "sub_a", "obj_1", [first.link("disputes")]), "rejected")
+    missing = await office.object("east", "sub_b", "obj_2")
+    await office.decide("east", await office.object("east", "sub_b", "obj_3"), "withdrawn")
+    await move(ledger, "east", "west", "sub_b")
+    await office.decide("west", missing, "upheld")
 
 
 # falsifying -----------------------------------------------------------------------------------------------------------

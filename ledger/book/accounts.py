@@ -59,6 +59,13 @@ def close_takeover(view: View, journal: str, act: Act) -> Sealed:
     return view.append(Draft("policy", journal, act, [], data={"takeover": 0}))
 
 
+def adopt_pack(view: View, journal: str, act: Act, *, id: str, version: str, hash: str, effective_from: str) -> Sealed:
+    """Write down that a rule pack was adopted: its name, version and SHA-256 (hex), and the first day of deed that it
+    judges. From then on anybody can tell which rules the journal goes by."""
+    pack = {"id": id, "version": version, "hash": hash, "effective_from": effective_from}
+    return view.append(Draft("policy", journal, act, [], data={"pack": pack}))
+
+
 def open_account(view: View, journal: str, act: Act, *, subject: str, kind: str, base: int) -> Sealed:
     """Open a subject's account with its base standing, which never lapses. Raises `already_registered`."""
     if view.get(MEMBER, journal, subject) is not None:

@@ -120,6 +120,7 @@ class Book:
         self.losses: list[tuple[int, dict[str, Any]]] = []
         self.seals: list[tuple[int, dict[str, Any]]] = []
         self.sealed: dict[int, dict[str, Any]] = {}  # what a seal of that size must say
+        self.objections: set[tuple[str, str]] = set()  # (objection | decision, id)
         self.abroad = Abroad()
         self.live = 0  # counts in memory
         self.until: dict[Cap, str] = {}  # last day of each window

@@ -12,7 +12,18 @@ from typing import Any
 from ledger import codec
 from ledger.model import EXPIRED, FOREVER, ISSUER, POINTS, REDEEMED, STANDING, UNITS
 from ledger.verify.book import SKEW_US, Book, Counts, Departure, Held, Member, lines_of
-from ledger.verify.reading import Fault, Line, day_of_cause, exactly, is_hash, is_instant, is_name, is_whole, need
+from ledger.verify.reading import (
+    Fault,
+    Line,
+    day_of_cause,
+    exactly,
+    is_day,
+    is_hash,
+    is_instant,
+    is_name,
+    is_whole,
+    need,
+)
 
 GRACE_DAYS = 30
 Entry = dict[str, Any]
@@ -84,8 +95,13 @@ def _open(book: Book, entry: Entry) -> None:
 
 def _policy(book: Book, entry: Entry) -> None:
     need(entry["lines"] == [], "a policy posts nothing")
-    data = exactly(entry.get("data"), (), ("takeover", "loss"))
+    data = exactly(entry.get("data"), (), ("takeover", "loss", "pack"))
     need(len(data) == 1, "data has not the fields of its kind")
+    if "pack" in data:
+        pack = exactly(data["pack"], ("effective_from", "hash", "id", "version"))
+        named = is_name(pack["id"]) and is_name(pack["version"]) and is_hash(pack["hash"])
+        need(named and is_day(pack["effective_from"]), "data has not the fields of its kind")
+        return
     if "takeover" in data:
         need(data["takeover"] == 0 and book.takeover == 1, "the take-over window is closed once")
         book.takeover = 0
@@ -234,6 +250,46 @@ def _taken(book: Book, account: str, unit: str, lot: str, amount: int, policy: s
             taken.append((account, unit, one, -part))
             amount -= part
     return taken, amount
+
+
+# objections --------------------------------------------------------------------------------------------------------
+
+
+def _objection(book: Book, entry: Entry) -> None:
+    data = exactly(entry.get("data"), ("due", "id"))
+    need(is_name(data["id"]) and is_day(data["due"]), "data has not the fields of its kind")
+    if entry["links"]:
+        disputed = _linked(book, entry, "disputes")
+        need(disputed.get("subject", entry["subject"]) == entry["subject"], "it disputes an entry of somebody else")
+    _said(book, entry)
+
+
+def _decision(book: Book, entry: Entry) -> None:
+    data = exactly(entry.get("data"), ("id", "outcome"))
+    need(data["outcome"] in ("upheld", "partly", "rejected", "withdrawn"), "data has not the fields of its kind")
+    made = _linked(book, entry, "decides")
+    same = (made["kind"], made.get("subject"), made.get("data", {}).get("id"))
+    need(same == ("objection", entry["subject"], data["id"]), "it decides no objection of this subject and id")
+    _said(book, entry)
+
+
+def _said(book: Book, entry: Entry) -> None:
+    """About an account that is open; nothing is posted, and of each objection one is made and one decided."""
+    book.member(entry["subject"])
+    need(entry["lines"] == [], f"a {entry['kind']} posts nothing")
+    once = (entry["kind"], entry["data"]["id"])
+    need(once not in book.objections, f"a second {entry['kind']} with this id")
+    book.objections.add(once)
+
+
+def _linked(book: Book, entry: Entry, rel: str) -> dict[str, Any]:
+    """The earlier entry that the one link names."""
+    link = _link(entry, rel)
+    found = book.find(link.get("journal", entry["journal"]), link["seq"])
+    there = found is not None and found[1].hex() == link["leaf"]
+    need(there and ("journal" in link or link["seq"] < entry["seq"]), "the entry it links is not there")
+    assert found is not None
+    return codec.decode(found[0])
 
 
 # lots --------------------------------------------------------------------------------------------------------------
@@ -573,6 +629,7 @@ _RULES: dict[str, Callable[[Book, Entry], None]] = {
     "open": _open, "policy": _policy, "key": _key, "seal": _seal, "award": _award, "deduct": _award,
     "reverse": _reverse, "expire": _expire, "relot": _relot, "erase": _erase, "hold": _hold, "capture": _capture,
     "refund": _refund, "void": _refund, "release": _release, "settle": _settle, "move": _move,
+    "objection": _objection, "decision": _decision,
 }  # fmt: skip
 _LINKED = frozenset({"capture", "refund", "void", "release", "reverse"})
-_MAY_LINK = frozenset({"award", "deduct", "move"})
+_MAY_LINK = frozenset({"award", "deduct", "move", "objection", "decision"})

@@ -44,7 +44,9 @@ _MORE = {
     "deduct": _RULE | {"cause", "trace"},
     "reverse": _RULE,
 }
-_SUBJECT = frozenset({"award", "deduct", "hold", "release", "reverse", "expire", "relot", "move", "erase"})
+_SUBJECT = frozenset(
+    {"award", "deduct", "hold", "release", "reverse", "expire", "relot", "move", "erase", "objection", "decision"}
+)
 _NOBODY = frozenset({"policy", "key", "capture", "refund", "void", "settle", "seal"})
 _PLAIN = frozenset({"issuer", "expired", "redeemed", "adjustment"})
 _HOLDERS = ("subject:", "held:", "minus:", "debt:")

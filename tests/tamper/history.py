@@ -7,6 +7,7 @@ What the auditor keeps aside (`pins`) and the guard lie beside it, and copies fr
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 import sqlite3
@@ -132,7 +133,7 @@ class Town:
             with suppress(Refusal):
                 await self._deed(subject)
         for what in self.draw.sample(
-            (self._shop, self._reverse, self._sweep, self._move, self._deduct, self._relot), 4
+            (self._shop, self._reverse, self._sweep, self._move, self._deduct, self._relot, self._object), 5
         ):
             self.clock.advance(seconds=self.draw.randrange(1, 900))
             with suppress(Refusal):
@@ -182,6 +183,16 @@ class Town:
         if self.given:
             original = self.given.pop(self.draw.randrange(len(self.given)))
             await self.office.reverse(original, self.draw.choice(("only_available", "within_balance", "allow_debt")))
+
+    async def _object(self) -> None:
+        if not self.given:
+            return
+        disputed = self.draw.choice(self.given)
+        subject = json.loads(disputed.body)["subject"]
+        journal, self.number = self.homes[subject], self.number + 1
+        made = await self.office.object(journal, subject, f"obj_{self.number}", [disputed.link("disputes")])
+        if self.draw.random() < 0.7:
+            await self.office.decide(journal, made, self.draw.choice(("upheld", "partly", "rejected", "withdrawn")))
 
     async def _sweep(self) -> None:
         for subject, journal in self.homes.items():

@@ -421,5 +421,8 @@ CLASSES: dict[str, Class] = {
     "rule: another state sealed": breaks(("seal",), field("state_root", "11" * 32), stated=True),
     "rule: other accounts sealed": breaks(("seal",), field("accounts", lambda n: n + 1), stated=True),
     "rule: another size sealed": breaks(("seal",), another_size, stated=True),
+    "rule: somebody else objects": breaks(("objection",), field("subject", "sub_n1", data=False)),
+    "rule: another objection decided": breaks(("decision",), field("id", "obj_other")),
+    "rule: objected or decided twice": breaks(("objection", "decision"), again),
     "rule: both verifiers agree": agree,
 }
