@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a reported deed to what would be posted, and why: the one function that decides points.
 
-Order: in force → in time → facts in range → evidence → caps on facts → values (or the ladder's next level)
-→ caps on the result. A cap is a result and never a refusal; a refusal says that nothing was evaluated.
-Everything that does not depend on the deed is worked out once per indicator (`plan.py`), because this runs
-inside the ledger's commit.
+Order: in force → in time → facts in range → evidence → conditions → no other hat that day → caps on facts → values
+(or the ladder's next level) → the highest of its set → caps on the result. A cap is a result and never a refusal; a
+refusal says that nothing was evaluated. Everything that does not depend on the deed is worked out once per indicator
+(`plan.py`), because this runs inside the ledger's commit.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rules.engine.calendar import iso, last_day_of_validity
 from rules.engine.caps import CapUse, Counter, Slot, slots
+from rules.engine.conditions import given, look
+from rules.engine.language import OCCURRED_ON
 from rules.engine.model import LEVELS, Indicator, Lifetime, Pack
 from rules.engine.plan import RANK, Known, prepared
-from rules.engine.refusals import Refused, invalid, not_in_force, too_late
+from rules.engine.refusals import Refused, condition_not_met, invalid, not_in_force, other_hat, too_late
 from rules.engine.values import Climb
 
 TRACE_VERSION = 1
@@ -41,9 +43,12 @@ class Outcome(NamedTuple):
     trace: dict[str, Any]
 
 
-def counters(indicator: Indicator, occurred_on: date) -> tuple[Counter, ...]:
-    """Every tally that an award for a deed on that day needs; its used amount is keyed (id, start)."""
-    return slots(indicator, occurred_on).counters
+def counters(pack: Pack, indicator: Indicator, occurred_on: date) -> tuple[Counter, ...]:
+    """Every tally that an award for a deed on that day needs; its used amount is keyed (id, start).
+
+    First those that it adds to, in the order of `Outcome.caps`, then the marks of other hats, which it looks at.
+    """
+    return slots(pack, indicator, occurred_on).counters
 
 
 def evaluate(
@@ -61,13 +66,13 @@ def evaluate(
 
     In the take-over window the entry deadline is waived and lots run from the posting day.
     """
-    plan, tallies, deadline = prepared(indicator, occurred_on)
+    plan, tallies, deadline = prepared(pack, indicator, occurred_on)
     if not plan.first <= occurred_on <= plan.last:
         return not_in_force(indicator, occurred_on)
     if posted_on > deadline and not takeover:
         return too_late(indicator, occurred_on, posted_on, deadline)
     evidence_rank = RANK.get(evidence_level, -1)
-    known = _facts_in_range(plan.fields, facts)
+    known = facts_in_range(plan.fields, facts)
     if known is None or evidence_rank < 0 or occurred_on > posted_on:
         return invalid(indicator, facts, evidence_level, occurred_on, posted_on)
     if evidence_rank < plan.needed_rank:
@@ -76,11 +81,21 @@ def evaluate(
             {"indicator": indicator.code, "given": evidence_level, "required": LEVELS[plan.needed_rank]},
         )
 
+    counted: Facts = {**known, OCCURRED_ON: iso(occurred_on)} if plan.dated else known
+    conditions: list[dict[str, Any]] = []
+    if plan.when:
+        rule_facts = given(counted, plan.days)
+        conditions = [look(condition, known, rule_facts) for condition in plan.when]
+        if unmet := [index for index, condition in enumerate(plan.when) if not condition.holds(rule_facts)]:
+            return condition_not_met(indicator, conditions, unmet)
+    for other, key in tallies.others:
+        if used.get(key, 0) > 0:
+            return other_hat(pack, indicator, other, occurred_on)
+
     cap_uses: list[CapUse] = []
     cap_steps: list[dict[str, Any]] = []
     cut = emptied = False
 
-    counted = known
     total_before: dict[str, int] = {}
     for slot in tallies.on_facts:
         asked = _quantity(counted, slot.on)
@@ -113,6 +128,11 @@ def evaluate(
             points, points_step = plan.points(counted)
 
     worth_standing, worth_points = standing, points
+    highest_step: dict[str, Any] | None = None
+    if tallies.highest is not None:
+        standing, highest_step = _highest(tallies.highest, standing, used)
+        cut = cut or standing < worth_standing
+        emptied = emptied or (cut and not standing and not points and bool(worth_standing or worth_points))
     for slot in tallies.on_result:
         if slot.on == "count":
             asked = 0 if emptied else 1
@@ -128,6 +148,10 @@ def evaluate(
             points = let
         emptied = emptied or (cut and not standing and not points and bool(worth_standing or worth_points))
 
+    if tallies.highest is not None:
+        cap_uses.append(CapUse(*tallies.highest.counter, used.get(tallies.highest.key, 0), standing))
+    if tallies.mark is not None:
+        cap_uses.append(CapUse(*tallies.mark.counter, used.get(tallies.mark.key, 0), 0 if emptied else 1))
     if plan.minus:
         standing, worth_standing = -standing, -worth_standing
     standing_book: dict[str, Any] = {"worth": worth_standing, "result": standing, "step": standing_step}
@@ -154,6 +178,12 @@ def evaluate(
     }
     if takeover:
         trace["takeover"] = "yes"
+    if conditions:
+        trace["conditions"] = conditions
+    if plan.exclusion is not None:
+        trace["exclusion"] = plan.exclusion
+    if highest_step is not None:
+        standing_book["highest"] = highest_step
     return Outcome(state, standing, points, standing_lot, points_lot, tuple(cap_uses), trace)
 
 
@@ -212,7 +242,17 @@ def _climb(
     return added, step
 
 
-def _facts_in_range(fields: tuple[Known, ...], facts: Facts) -> dict[str, int | str] | None:
+def _highest(slot: Slot, worth: int, used: Mapping[tuple[str, str], int]) -> tuple[int, dict[str, Any]]:
+    """What an award adds to the highest that its set has already posted in this window.
+
+    The tally is written when the caps on the result have cut too, so it holds what was really posted.
+    """
+    given_before = used.get(slot.key, 0)
+    let = worth - given_before if worth > given_before else 0
+    return let, {**slot.stated, "worth": worth, "given_before": given_before, "let": let}
+
+
+def facts_in_range(fields: tuple[Known, ...], facts: Facts) -> dict[str, int | str] | None:
     """The facts with defaults filled in; None when any is missing, unknown, mistyped or out of range."""
     known: dict[str, int | str] = {}
     for name, least, most, values, default in fields:

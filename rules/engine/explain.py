@@ -6,7 +6,7 @@ Reads the trace alone and recomputes nothing: what it says is what was stored wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -66,6 +66,9 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         "fact": lambda label, value: f"{label}：{value}。",
         "evidence": lambda level: f"证据等级 {level}。",
         "takeover": lambda: "接管期内补录：不受登记期限限制，有效期从登记之日算起。",
+        "condition": lambda says, values: f"条件：{says}，符合{values}。",
+        "one_hat_day": lambda name, others: f"“{name}”同一天只按其中一项计分，当日没有按其他项（{others}）计过。",
+        "one_hat_case": lambda name, others: f"“{name}”同一件事只按其中一项计分，不再按其他项（{others}）计。",
         "cap_open": lambda what, window, limit, this, used, asked: (
             f"上限：{what}{window}最多{limit}，{this}此前已计{used}；本次{asked}全部计入。"
         ),
@@ -89,6 +92,10 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         ),
         "next": lambda at, level, missing: f"距下一档（{at}，共{level}分）还差{missing}。",
         "top": lambda: "已到最高一档。",
+        "formula": lambda book, expr, values, worth: f"{book}：按公式（以百分之一分计）：{expr}{values}，得{worth}分。",
+        "highest": lambda name, this, worth, given, added: (
+            f"“{name}”只取最高一项：本项值{worth}分，{this}此前已记{given}分，本次加{added}分。"
+        ),
         "withheld": lambda needs, given: (
             f"兑换积分：需要证据等级 {needs}，现为 {given}，本次不计；由上传人以外的人确认后方可计入。"
         ),
@@ -103,6 +110,13 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         "fact": lambda label, value: f"{label}: {value}.",
         "evidence": lambda level: f"Evidence level {level}.",
         "takeover": lambda: "Entered in the take-over window: no deadline; validity runs from the day of entry.",
+        "condition": lambda says, values: f"Condition: {says}; it holds{values}.",
+        "one_hat_day": lambda name, others: (
+            f"{name}: one of these counts on a day, and none of the others ({others}) was given that day."
+        ),
+        "one_hat_case": lambda name, others: (
+            f"{name}: one of these counts for one matter, so none of the others ({others}) counts for it any more."
+        ),
         "cap_open": lambda what, window, limit, this, used, asked: (
             f"Cap: {what} at most {limit} {window}, {used} counted {this} before; all {asked} counted."
         ),
@@ -129,6 +143,11 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         ),
         "next": lambda at, level, missing: f"{missing} short of the next step ({at}, {level} in all).",
         "top": lambda: "The highest step is reached.",
+        "formula": lambda book, expr, values, worth: f"{book}: by the formula (in hundredths) {expr}{values}; {worth}.",
+        "highest": lambda name, this, worth, given, added: (
+            f"{name}: only the highest counts. This one is worth {worth}, {given} was given {this} before, "
+            f"{added} added now."
+        ),
         "withheld": lambda needs, given: (
             f"Points: evidence {needs} is needed and this is {given}, "
             "so none now; someone other than the uploader must confirm."
@@ -141,14 +160,41 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
     },
 }
 _STATES = {
-    "zh": {"posted": "全额记入", "reduced": "因上限减少", "zero": "已达上限，记 0"},
-    "en": {"posted": "posted in full", "reduced": "reduced by a cap", "zero": "zero: a cap is reached"},
+    "zh": {
+        "posted": "全额记入",
+        "reduced": "因上限减少",
+        "zero": "已达上限，记 0",
+        "reduced_highest": "只补与此前最高一项的差额",
+        "zero_highest": "此前已记的不低于本项，本次不加",
+    },
+    "en": {
+        "posted": "posted in full",
+        "reduced": "reduced by a cap",
+        "zero": "zero: a cap is reached",
+        "reduced_highest": "the difference to the highest before",
+        "zero_highest": "zero: no higher than what was given before",
+    },
 }
 
 
 def render(trace: Mapping[str, Any], lang: str) -> str:
     """The explanation as lines of text; any language but "en" reads Chinese."""
     return "\n".join(_Prose(trace, "en" if lang == "en" else "zh").lines())
+
+
+def written(rule: Mapping[str, Any], on: str, value: int | str, lang: str) -> str:
+    """A fact, or an amount of a book, as it reads under this rule."""
+    return _Prose({"rule": rule}, lang).fact(on, value)
+
+
+def looked(rule: Mapping[str, Any], condition: Mapping[str, Any], lang: str) -> str:
+    """The values that a condition looked at, in brackets; nothing where there are none."""
+    return _Prose({"rule": rule}, lang).looked(condition)
+
+
+def window_words(window: str, lang: str, *, this: bool = False) -> str:
+    """What the window of a cap is called: "a year", or `this` one: "that year"."""
+    return (_THIS_WINDOW if this else _WINDOWS)[lang][window]
 
 
 class _Prose:
@@ -166,12 +212,17 @@ class _Prose:
         lines.append(say["evidence"](trace["evidence"]))
         if "takeover" in trace:
             lines.append(say["takeover"]())
+        for condition in trace.get("conditions", ()):
+            lines.append(say["condition"](condition["says"][self.lang], self.looked(condition)))
+        if "exclusion" in trace:
+            lines.append(self.hat(trace["exclusion"]))
         for cap in trace["caps"]:
             lines.append(self.cap(cap))
         self.book(books["standing"], standing, lines)
+        if "highest" in standing:
+            lines.append(self.highest(standing["highest"]))
         self.book(books["points"], points, lines)
-        state = _STATES[self.lang][trace["state"]]
-        lines.append(say["result"](state, amount(standing["result"]), amount(points["result"])))
+        lines.append(say["result"](self.state(), amount(standing["result"]), amount(points["result"])))
         if "lot" in standing:
             lines.append(say["lot"](books["standing"], standing["lot"]))
         if "lot" in points:
@@ -179,6 +230,34 @@ class _Prose:
         pack = trace["pack"]
         lines.append(say["rule"](pack["id"], pack["version"], pack["hash"][:16]))
         return lines
+
+    def state(self) -> str:
+        state, highest = self.trace["state"], self.trace["standing"].get("highest")
+        if highest is not None and state != "posted" and all(cap["let"] == cap["asked"] for cap in self.trace["caps"]):
+            state += "_highest"
+        return _STATES[self.lang][state]
+
+    def hat(self, exclusion: Mapping[str, Any]) -> str:
+        between = ", " if self.lang == "en" else "、"
+        others = between.join(name[self.lang] for name in exclusion["others"].values())
+        return self.say[f"one_hat_{exclusion['by']}"](exclusion["name"][self.lang], others)
+
+    def values(self, values: Mapping[str, int | str]) -> str:
+        """Facts as a remark in brackets, nothing where there are none."""
+        return self.remark((self.label(name), self.fact(name, value)) for name, value in values.items())
+
+    def looked(self, condition: Mapping[str, Any]) -> str:
+        """What a condition looked at: facts, and what was worked out from them."""
+        facts = ((self.label(name), self.fact(name, value)) for name, value in condition["values"].items())
+        worked = ((one["says"][self.lang], str(one["value"])) for one in condition["worked"])
+        return self.remark((*facts, *worked))
+
+    def remark(self, said: Iterable[tuple[str, str]]) -> str:
+        if self.lang == "en":
+            parts = ", ".join(f"{label}: {value}" for label, value in said)
+            return f" ({parts})" if parts else ""
+        parts = "，".join(f"{label}：{value}" for label, value in said)
+        return f"（{parts}）" if parts else ""
 
     def cap(self, cap: Mapping[str, Any]) -> str:
         on, window = cap["on"], cap["window"]
@@ -223,6 +302,9 @@ class _Prose:
             between = "; " if self.lang == "en" else "；"
             parts = between.join(self.bracket(step["field"], part) for part in step["parts"])
             lines.append(say["brackets"](name, parts, amount(entry["worth"])))
+        elif kind == "formula":
+            values = self.values(step["values"])
+            lines.append(say["formula"](name, step["says"][self.lang], values, amount(entry["worth"])))
         else:
             self.ladder(step, entry, lines)
 
@@ -236,6 +318,15 @@ class _Prose:
         if part["above"]:
             return self.say["bracket"](self.counted(field, part["above"]), *words)
         return self.say["bracket_first"](*words)
+
+    def highest(self, step: Mapping[str, Any]) -> str:
+        return self.say["highest"](
+            step["name"][self.lang],
+            _THIS_WINDOW[self.lang][step["window"]],
+            amount(step["worth"]),
+            amount(step["given_before"]),
+            amount(step["let"]),
+        )
 
     def ladder(self, step: Mapping[str, Any], entry: Mapping[str, Any], lines: list[str]) -> None:
         write, unit = self.measure(step["field"])
@@ -263,7 +354,8 @@ class _Prose:
 
     def fact(self, field: str, value: int | str) -> str:
         if isinstance(value, str):
-            return self.rule["fields"][field]["values"][value][self.lang]
+            words = self.rule["fields"][field].get("values")
+            return value if words is None else words[value][self.lang]  # a day is its own word
         return self.counted(field, value)
 
     def counted(self, on: str, quantity: int) -> str:

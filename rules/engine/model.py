@@ -12,17 +12,18 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field as Constraint
 
 from rules.engine.calendar import Ending, Window
-from rules.engine.values import Amount, Frozen, Quantity, Value
+from rules.engine.values import Amount, Expression, Frozen, Quantity, Value
 
 Level: TypeAlias = Literal["E0", "E1", "E2", "E3", "E4"]
 Status: TypeAlias = Literal["record", "proposed"]
 Code = Annotated[str, Constraint(pattern=r"^[A-Z]{2}-[0-9]{2}$")]
 Word = Annotated[str, Constraint(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Tally = Annotated[str, Constraint(pattern=r"^([a-z][a-z0-9_]{0,39}|[A-Z]{2}-[0-9]{2})$")]
 Text = Annotated[str, Constraint(min_length=1, max_length=400)]
 Integer = Annotated[int, Constraint(ge=-(2**53) + 1, le=2**53 - 1)]
 
@@ -58,10 +59,10 @@ class Band(Frozen):
 
 
 class Field(Frozen):
-    """One fact that an award must state: a whole number in `unit`, or one word of a list."""
+    """One fact that an award must state: a whole number in `unit`, one word of a list, or a day (ISO text)."""
 
     name: Word
-    type: Literal["int", "enum"]
+    type: Literal["int", "enum", "day"]
     label: Name
     unit: Word | None = None
     min: Integer | None = None
@@ -120,7 +121,10 @@ class Citation(Frozen):
 
 
 class Example(Frozen):
-    """One worked case; `used` is what each cap, by its id, had already let through (a ladder by "ladder")."""
+    """One worked case; `used` is what each tally had already let through: a cap by its id, a ladder by "ladder", a
+    highest-only set by "highest", another hat of the exclusion set by its code. It was used on the day of the deed, or
+    on `used_on`, which tells one window from another. `worth` is the standing before the caps on the result.
+    """
 
     says: Text
     occurred_on: date = Constraint(alias="on")
@@ -128,13 +132,15 @@ class Example(Frozen):
     takeover: Literal["yes"] | None = None
     evidence: Level | None = None
     facts: Mapping[str, Integer | str] = Constraint(default_factory=dict[str, int | str])
-    used: Mapping[Word, Annotated[int, Constraint(ge=0)]] = Constraint(default_factory=dict[str, int])
+    used: Mapping[Tally, Annotated[int, Constraint(ge=0)]] = Constraint(default_factory=dict[str, int])
+    used_on: date | None = None
     state: Literal["posted", "reduced", "zero", "refused"] = "posted"
     code: Word | None = None
     standing: Integer = 0
     points: Integer = 0
-    standing_lot: date | None = None
-    points_lot: date | None = None
+    worth: Integer | None = None
+    standing_lot: date | Literal["never"] | None = None
+    points_lot: date | Literal["never"] | None = None
 
 
 class Indicator(Frozen):
@@ -149,6 +155,7 @@ class Indicator(Frozen):
     status: Status = "proposed"
     effective: Effective
     fields: tuple[Field, ...] = ()
+    when: Expression | None = None
     standing: Value | None = None
     points: Value | None = None
     caps: tuple[Cap, ...] = ()
@@ -158,8 +165,12 @@ class Indicator(Frozen):
     validity: Validity = Validity()
     cause: tuple[Word, ...] = ("subject", "indicator", "place", "day", "start")
     reversal: Literal["only_available", "within_balance", "allow_debt"]
+    cooling: Annotated[int, Constraint(ge=0, le=60)] = 0
     highest_only: Word | None = None
     exclusion: Word | None = None
+    work: Literal["voluntary", "duty"] = "voluntary"
+    risk: Literal["ordinary", "insured"] = "ordinary"
+    grey: Literal["yes"] | None = None
     citation: Citation
     note: Text | None = None
     examples: tuple[Example, ...] = ()
@@ -168,11 +179,13 @@ class Indicator(Frozen):
         """The declared field of that name."""
         return next((field for field in self.fields if field.name == name), None)
 
-    def __hash__(self) -> int:
-        return id(self)
+    if TYPE_CHECKING:
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+        def __hash__(self) -> int: ...
+        def __eq__(self, other: object) -> bool: ...
+    else:  # object's own: a method in Python costs every look-up of a plan ten times as much
+        __hash__ = object.__hash__
+        __eq__ = object.__eq__
 
 
 class ApprovalLimits(Frozen):
@@ -187,11 +200,26 @@ class ApprovalLimits(Frozen):
 
 
 class Source(Frozen):
-    """A document that a pack rests on."""
+    """A document that a pack rests on; `text` is the file beside the TOML that holds its words."""
 
     title: Text
     issued: date | None = None
+    text: Annotated[str, Constraint(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}\.txt$")] | None = None
     sha256: Annotated[str, Constraint(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class ExclusionSet(Frozen):
+    """One deed counts under one of the set's indicators: the same case once, or one hat a day."""
+
+    name: Name
+    by: Literal["day", "case"]
+
+
+class HighestSet(Frozen):
+    """Of the set's awards in one window only the highest counts; a later one adds what it is worth more."""
+
+    name: Name
+    window: Literal["month", "quarter", "year", "ever"]
 
 
 class Adoption(Frozen):
@@ -216,6 +244,8 @@ class PackHeader(Frozen):
     approval: ApprovalLimits = ApprovalLimits()
     sources: Mapping[Word, Source]
     categories: Mapping[Word, Name]
+    exclusion_sets: Mapping[Word, ExclusionSet] = Constraint(default_factory=dict[str, ExclusionSet])
+    highest_sets: Mapping[Word, HighestSet] = Constraint(default_factory=dict[str, HighestSet])
 
 
 class Pack(PackHeader):
@@ -251,11 +281,32 @@ class Pack(PackHeader):
     def _groups_by_text(self) -> Mapping[str, Group]:
         return {plain(word): group for group in self.groups.values() for word in words_of(group)}
 
-    def __hash__(self) -> int:
-        return id(self)
+    def excluded_by(self, indicator: Indicator) -> tuple[str, ...]:
+        """The codes whose award on a day leaves no room for this indicator on that day."""
+        by_day = indicator.exclusion is not None and self.exclusion_sets[indicator.exclusion].by == "day"
+        return tuple(
+            code
+            for code, other in self.indicators.items()
+            if by_day and other is not indicator and other.exclusion == indicator.exclusion
+        )
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    def cause_scope(self, indicator: Indicator) -> str:
+        """Where a deed may count once: the indicator, or the whole set of those that score the same cases."""
+        name = indicator.exclusion
+        return name if name is not None and self.exclusion_sets[name].by == "case" else indicator.code
+
+    def same_scope(self, code: str, indicator: Indicator) -> bool:
+        """Whether an award under that code may be of the same deed."""
+        other = self.indicators.get(code)
+        return other is not None and self.cause_scope(other) == self.cause_scope(indicator)
+
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+        def __eq__(self, other: object) -> bool: ...
+    else:
+        __hash__ = object.__hash__
+        __eq__ = object.__eq__
 
 
 def words_of(thing: Indicator | Group) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -10,25 +11,32 @@ from typing import Any, TypeAlias
 
 from rules.engine.calendar import add_months
 from rules.engine.caps import Slots, slots
-from rules.engine.model import LEVELS, Indicator, Lifetime
-from rules.engine.refusals import least, most
-from rules.engine.values import Climb, Compute, Ladder, compile_value
+from rules.engine.conditions import Condition, conditions, day_names, formula
+from rules.engine.model import LEVELS, Indicator, Lifetime, Pack
+from rules.engine.refusals import DAYS, least, most
+from rules.engine.values import Climb, Compute, Formula, Ladder, Value, compile_value
 
 RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
-Known: TypeAlias = tuple[str, int, int, frozenset[str] | None, int | str | None]
-"""A field as it is checked: name, least, most, allowed words (None for a number), default."""
+Known: TypeAlias = tuple[str, int, int, Container[str] | None, int | str | None]
+"""A field as it is checked: name, least, most, allowed texts (None for a number), default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An indicator made ready: no look-ups, no optional shapes, the constant parts of its traces built."""
+    """An indicator made ready: no look-ups, no optional shapes, the constant parts of its traces built.
+
+    `dated`: its rules see the day of the deed as one of the facts.
+    """
 
     first: date
     last: date
     fields: tuple[Known, ...]
     needed_rank: int
     points_rank: int
+    when: tuple[Condition, ...]
+    dated: bool
+    days: tuple[str, ...]
     standing: Compute | None
     climb: Climb | None
     points: Compute | None
@@ -36,6 +44,7 @@ class Plan:
     standing_lifetime: Lifetime
     points_lifetime: Lifetime
     rule: dict[str, Any]
+    exclusion: dict[str, Any] | None
     no_standing: dict[str, Any]
     no_points: dict[str, Any]
     points_withheld: dict[str, Any]
@@ -44,13 +53,13 @@ class Plan:
 
 
 @lru_cache(maxsize=16384)
-def prepared(indicator: Indicator, occurred_on: date) -> tuple[Plan, Slots, date]:
+def prepared(pack: Pack, indicator: Indicator, occurred_on: date) -> tuple[Plan, Slots, date]:
     """What the indicator and the day of the deed settle: plan, tallies, entry deadline."""
-    return _plan(indicator), slots(indicator, occurred_on), add_months(occurred_on, indicator.deadline)
+    return _plan(pack, indicator), slots(pack, indicator, occurred_on), add_months(occurred_on, indicator.deadline)
 
 
 @lru_cache(maxsize=4096)
-def _plan(indicator: Indicator) -> Plan:
+def _plan(pack: Pack, indicator: Indicator) -> Plan:
     standing, points = indicator.standing, indicator.points
     standing_rank, points_rank = RANK[indicator.evidence.standing], RANK[indicator.evidence.points]
     nothing = {"kind": "none"}
@@ -63,26 +72,49 @@ def _plan(indicator: Indicator) -> Plan:
                 field.name,
                 least(field),
                 most(field),
-                frozenset(field.values) if field.values else None,
+                DAYS if field.type == "day" else frozenset(field.values) if field.values else None,
                 field.default,
             )
             for field in indicator.fields
         ),
         needed_rank=points_rank if standing is None else standing_rank,
         points_rank=points_rank,
-        standing=None if standing is None or isinstance(standing, Ladder) else compile_value(standing),
+        when=conditions(indicator),
+        dated=indicator.when is not None or isinstance(standing, Formula) or isinstance(points, Formula),
+        days=day_names(indicator),
+        standing=_compute(indicator, standing),
         climb=Climb.of(standing) if isinstance(standing, Ladder) else None,
-        points=None if points is None or isinstance(points, Ladder) else compile_value(points),
+        points=_compute(indicator, points),
         minus=indicator.direction == "minus",
         standing_lifetime=indicator.validity.standing,
         points_lifetime=indicator.validity.points,
         rule=_rule(indicator),
+        exclusion=_exclusion(pack, indicator),
         no_standing=nothing,
         no_points=nothing,
         points_withheld={"kind": "withheld", "needs": indicator.evidence.points},
         emptied_standing=nothing if standing is None else emptied,
         emptied_points=nothing if points is None else emptied,
     )
+
+
+def _compute(indicator: Indicator, value: Value | None) -> Compute | None:
+    if isinstance(value, Formula):
+        return formula(indicator, value.expr)
+    return None if value is None or isinstance(value, Ladder) else compile_value(value)
+
+
+def _exclusion(pack: Pack, indicator: Indicator) -> dict[str, Any] | None:
+    """What the trace says of the set of hats, one of which this deed wears."""
+    if indicator.exclusion is None:
+        return None
+    found = pack.exclusion_sets[indicator.exclusion]
+    others = {
+        code: other.name.model_dump()
+        for code, other in pack.indicators.items()
+        if other.exclusion == indicator.exclusion and other is not indicator
+    }
+    return {"set": indicator.exclusion, "name": found.name.model_dump(), "by": found.by, "others": others}
 
 
 def _rule(indicator: Indicator) -> dict[str, Any]:

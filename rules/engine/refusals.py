@@ -8,15 +8,35 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from rules.engine.model import LEVELS, Field, Indicator
+from rules.engine.model import LEVELS, Field, Indicator, Pack
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why a report is no award at all; `facts` fill the sentence that people read."""
 
-    code: Literal["indicator_not_in_force", "entry_deadline_passed", "facts_invalid", "evidence_too_weak"]
+    code: Literal[
+        "indicator_not_in_force",
+        "entry_deadline_passed",
+        "facts_invalid",
+        "evidence_too_weak",
+        "condition_not_met",
+        "other_hat",
+    ]
     facts: dict[str, Any]
+
+
+class _Days:
+    """Every day, as ISO text."""
+
+    def __contains__(self, text: object) -> bool:
+        try:
+            return isinstance(text, str) and date.fromisoformat(text).isoformat() == text
+        except ValueError:
+            return False
+
+
+DAYS = _Days()
 
 
 def not_in_force(indicator: Indicator, occurred_on: date) -> Refused:
@@ -42,6 +62,37 @@ def too_late(indicator: Indicator, occurred_on: date, posted_on: date, deadline:
     )
 
 
+def condition_not_met(indicator: Indicator, conditions: list[dict[str, Any]], unmet: list[int]) -> Refused:
+    """All conditions with their values, and in `missed` those that do not hold, as a sentence in both languages."""
+    for index, condition in enumerate(conditions):
+        condition["holds"] = "no" if index in unmet else "yes"
+    missed = [conditions[index]["says"] for index in unmet]
+    return Refused(
+        "condition_not_met",
+        {
+            "indicator": indicator.code,
+            "conditions": conditions,
+            "missed": {"zh": "；".join(one["zh"] for one in missed), "en": "; ".join(one["en"] for one in missed)},
+        },
+    )
+
+
+def other_hat(pack: Pack, indicator: Indicator, other: str, occurred_on: date) -> Refused:
+    """The deed's day was already scored under another indicator of the same set."""
+    assert indicator.exclusion is not None
+    return Refused(
+        "other_hat",
+        {
+            "indicator": indicator.code,
+            "other": other,
+            "other_name": pack.indicators[other].name.model_dump(),
+            "set": indicator.exclusion,
+            "set_name": pack.exclusion_sets[indicator.exclusion].name.model_dump(),
+            "day": occurred_on.isoformat(),
+        },
+    )
+
+
 def invalid(
     indicator: Indicator,
     facts: Mapping[str, int | str],
@@ -57,7 +108,7 @@ def invalid(
     for field in indicator.fields:
         pointer = f"/facts/{field.name}"
         value = facts.get(field.name, field.default)
-        allowed = f"{least(field)}..{most(field)}" if field.type == "int" else ", ".join(field.values)
+        allowed = _allowed(field)
         if value is None:
             error(pointer, "missing", "", allowed)
         elif field.type == "int" and type(value) is not int:
@@ -66,6 +117,8 @@ def invalid(
             error(pointer, "out_of_range", value, allowed)
         elif field.type == "enum" and (type(value) is not str or value not in field.values):
             error(pointer, "not_in_list", value, allowed)
+        elif field.type == "day" and value not in DAYS:
+            error(pointer, "not_a_day", value, allowed)
     names = {field.name for field in indicator.fields}
     for name in facts.keys() - names:
         error(f"/facts/{name}"[:80], "unknown", facts[name], ", ".join(sorted(names)))
@@ -74,6 +127,12 @@ def invalid(
     if occurred_on > posted_on:
         error("/occurred_on", "in_future", occurred_on.isoformat(), f"..{posted_on.isoformat()}")
     return Refused("facts_invalid", {"indicator": indicator.code, "errors": errors})
+
+
+def _allowed(field: Field) -> str:
+    if field.type == "day":
+        return "YYYY-MM-DD"
+    return f"{least(field)}..{most(field)}" if field.type == "int" else ", ".join(field.values)
 
 
 def least(field: Field) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much a deed is worth: the five value forms a pack may use, and their arithmetic.
+"""How much a deed is worth: the six value forms a pack may use, and their arithmetic.
 
 Whole numbers only, always rounded down, and every value reports the step it took so that the trace can be
 read without the pack. A value knows facts; it knows no caps, books, evidence or history (a ladder is given
@@ -23,6 +23,8 @@ Compute: TypeAlias = Callable[[Mapping[str, int | str]], tuple[int, Step]]
 
 Amount = Annotated[int, Constraint(ge=0, le=AMOUNT_MAX)]
 Quantity = Annotated[int, Constraint(ge=1, le=2**53 - 1)]
+Expression = Annotated[str, Constraint(min_length=1, max_length=2000)]
+"""Text in the rule language (docs/spec/rules.md)."""
 Rounding = Literal["unit", "hundredth"]
 """`unit`: only whole units count; `hundredth`: parts of a unit count, down to the hundredth of a 分 below."""
 
@@ -99,7 +101,14 @@ class Ladder(Frozen):
         return self.steps[-1].level
 
 
-Value: TypeAlias = Annotated[Fixed | PerUnit | Tier | Brackets | Ladder, Constraint(discriminator="kind")]
+class Formula(Frozen):
+    """An amount in the rule language, over the facts and the day of the deed."""
+
+    kind: Literal["formula"]
+    expr: Expression
+
+
+Value: TypeAlias = Annotated[Fixed | PerUnit | Tier | Brackets | Ladder | Formula, Constraint(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
