@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new pack changes, in plain words: for the notice that residents read a week before it takes effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from rules.engine.explain import amount
+from rules.engine.model import Indicator, Pack
+
+Lang = Literal["zh", "en"]
+LANGS: tuple[Lang, ...] = ("zh", "en")
+Words = dict[Lang, str]
+Raw = Mapping[str, Any]
+
+# What an attribute of an indicator, or of the pack, is called. Worked examples are tests and change nothing for anyone.
+_ATTRIBUTES: dict[str, tuple[str, str]] = {
+    "name": ("名称", "name"),
+    "aliases": ("别名", "other names"),
+    "group": ("群体", "group"),
+    "category": ("类别", "category"),
+    "direction": ("方向", "direction"),
+    "effective": ("适用日期", "days in force"),
+    "fields": ("填报项", "facts to state"),
+    "when": ("条件", "condition"),
+    "standing": ("信用分", "standing"),
+    "points": ("兑换积分", "points"),
+    "caps": ("上限", "caps"),
+    "evidence": ("证据要求", "evidence"),
+    "approval": ("审批", "approval"),
+    "deadline": ("登记期限（月）", "months to enter it in"),
+    "cooling": ("冷静期（天）", "cooling-off, days"),
+    "validity": ("有效期", "validity"),
+    "cause": ("同一件事的认定", "what makes one deed"),
+    "reversal": ("撤销时", "when reversed"),
+    "highest_only": ("只取最高", "highest only"),
+    "exclusion": ("不重复计", "counted under one hat"),
+    "work": ("性质", "kind of work"),
+    "risk": ("风险", "risk"),
+    "grey": ("灰榜", "grey list"),
+    "citation": ("依据", "source"),
+    "status": ("来历", "standing of the rule"),
+    "note": ("说明", "note"),
+    "base_standing": ("起始信用分", "standing at the start"),
+    "bands": ("等级", "grades"),
+    "groups": ("群体", "groups"),
+    "categories": ("类别", "categories"),
+    "sources": ("依据文件", "sources"),
+    "exclusion_sets": ("不重复计的组合", "sets counted under one hat"),
+    "highest_sets": ("只取最高的组合", "sets of which the highest counts"),
+}
+_PACK = {"name", "base_standing", "bands", "groups", "categories", "approval", "sources"}
+_SETS = {"exclusion_sets", "highest_sets"}
+_WINDOWS: dict[str, tuple[str, str]] = {
+    "day": ("每日", "a day"),
+    "month": ("每月", "a month"),
+    "quarter": ("每季度", "a quarter"),
+    "year": ("每年", "a year"),
+    "ever": ("累计", "altogether"),
+}
+_COUNTED: dict[str, tuple[str, str]] = {
+    "count": ("次数", "awards"),
+    "standing": ("信用分", "standing"),
+    "points": ("兑换积分", "points"),
+}
+_NOTHING: Words = {"zh": "无", "en": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One indicator, or the pack itself (no code), that is new, gone or other than before."""
+
+    kind: Literal["added", "removed", "changed"]
+    code: str | None
+    name: Mapping[Lang, str]
+    details: tuple[Words, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "code": self.code,
+            "name": dict(self.name),
+            "details": {lang: [detail[lang] for detail in self.details] for lang in LANGS},
+        }
+
+
+def changes(old: Pack, new: Pack) -> Iterator[Change]:
+    """What differs, the pack itself first and then the indicators by code."""
+    own = tuple(_differences(_pack(old), _pack(new), old, new))
+    if own:
+        yield Change("changed", None, _name(new), own)
+    for code in sorted(old.indicators.keys() | new.indicators.keys()):
+        before, after = old.indicators.get(code), new.indicators.get(code)
+        if after is None:
+            assert before is not None
+            yield Change("removed", code, _name(before))
+        elif before is None:
+            yield Change("added", code, _name(after), tuple(_worth(after)))
+        else:
+            differences = tuple(_differences(_indicator(before, old), _indicator(after, new), before, after))
+            if differences:
+                yield Change("changed", code, _name(after), differences)
+
+
+def _indicator(indicator: Indicator, pack: Pack) -> dict[str, Any]:
+    """Its attributes. A rule that has no day of its own begins with its pack, and that is no change of the rule."""
+    said = indicator.model_dump(mode="json", by_alias=True, exclude={"code", "examples"})
+    if indicator.effective.from_ == pack.effective_from:
+        said["effective"].pop("from")
+    return said
+
+
+def _pack(pack: Pack) -> dict[str, Any]:
+    return pack.model_dump(mode="json", include=_PACK | _SETS)
+
+
+def _differences(old: Raw, new: Raw, before: Indicator | Pack, after: Indicator | Pack) -> Iterator[Words]:
+    for attribute in new:
+        if old.get(attribute) == new[attribute]:
+            continue
+        label = _ATTRIBUTES.get(attribute, (attribute, attribute))
+        was = _words(attribute, old.get(attribute), before)
+        now = _words(attribute, new[attribute], after)
+        yield {"zh": f"{label[0]}：{was['zh']} → {now['zh']}", "en": f"{label[1]}: {was['en']} → {now['en']}"}
+
+
+def _worth(indicator: Indicator) -> Iterator[Words]:
+    """What a new indicator gives, and up to what."""
+    said = indicator.model_dump(mode="json")
+    for attribute in ("standing", "points", "caps"):
+        if said[attribute]:
+            label, words = _ATTRIBUTES[attribute], _words(attribute, said[attribute], indicator)
+            yield {"zh": f"{label[0]}：{words['zh']}", "en": f"{label[1]}: {words['en']}"}
+
+
+def _words(attribute: str, value: Any, owner: Indicator | Pack) -> Words:
+    if value in (None, [], {}, ""):
+        return _NOTHING
+    if isinstance(owner, Indicator) and attribute in ("standing", "points"):
+        return _each(lambda at: _value(value, owner, at))
+    if isinstance(owner, Indicator) and attribute == "caps":
+        return _each(lambda at: ("；", "; ")[at].join(_cap(cap, owner, at) for cap in value))
+    if attribute == "base_standing":
+        return _each(lambda at: amount(value))
+    if attribute == "bands":
+        return _each(lambda at: "，".join(f"{band['code']} ≥ {amount(band['min'])}" for band in value))
+    return _each(lambda at: _plain(value, at))
+
+
+def _each(says: Callable[[int], str]) -> Words:
+    return {"zh": says(0), "en": says(1)}
+
+
+def _value(value: Raw, indicator: Indicator, at: int) -> str:
+    """A value form in a few words; `at` is 0 for Chinese and 1 for English."""
+    kind = value["kind"]
+    if kind == "fixed":
+        return (f"每次{amount(value['amount'])}分", f"{amount(value['amount'])} each time")[at]
+    if kind == "formula":
+        return str(value["expr"])
+    label = _label(indicator, value["field"], at)
+    if kind == "per_unit":
+        worth = amount(value["amount"])
+        return (f"{label}每{value['unit']}计{worth}分", f"{worth} for every {value['unit']} of {label}")[at]
+    if kind == "tier":
+        return f"{label}: " + ", ".join(f"{word} {amount(worth)}" for word, worth in value["amounts"].items())
+    if kind == "ladder":
+        return f"{label}: " + ", ".join(f"{rung['at']} → {amount(rung['level'])}" for rung in value["steps"])
+    return f"{label}: " + ", ".join(
+        f"≤ {part['up_to'] or '∞'}: {amount(part['amount'])} / {part['unit']}" for part in value["brackets"]
+    )
+
+
+def _cap(cap: Raw, indicator: Indicator, at: int) -> str:
+    on = cap["on"]
+    what = _COUNTED[on][at] if on in _COUNTED else _label(indicator, on, at)
+    most = amount(cap["max"]) if on in ("standing", "points") else str(cap["max"])
+    window = _WINDOWS[cap["window"]][at] if cap["window"] in _WINDOWS else str(cap["window"])
+    return (f"{what}{window}最多{most}", f"{what} at most {most} {window}")[at]
+
+
+def _label(indicator: Indicator, name: str, at: int) -> str:
+    field = indicator.field(name)
+    return name if field is None else (field.label.zh, field.label.en)[at]
+
+
+def _plain(value: object, at: int) -> str:
+    """Anything else as it stands in the pack; of a name in two languages, the reader's."""
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, object]", value)
+        if set(table) == {"zh", "en"}:
+            return str(table[LANGS[at]])
+        return ", ".join(f"{key} {_plain(inner, at)}" for key, inner in table.items() if inner not in (None, [], {}))
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(inner, at) for inner in cast("Sequence[object]", value))
+    return str(value)
+
+
+def _name(thing: Indicator | Pack) -> Mapping[Lang, str]:
+    return {"zh": thing.name.zh, "en": thing.name.en}
