@@ -39,11 +39,11 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
         "community_staff": "awards:write people:write people:read lists:read balances:read merchants:write "
         "redemptions:write",
         "approver": "approvals:write people:read lists:read balances:read",
-        "street_staff": "awards:write approvals:write people:write people:read lists:read balances:read "
+        "street_staff": "awards:write approvals:write packs:write people:write people:read lists:read balances:read "
         "merchants:write redemptions:write",
-        "county_admin": "staff:write merchants:write people:read lists:read",
+        "county_admin": "staff:write packs:write merchants:write people:read lists:read",
         "auditor": "audit:read entries:read balances:read lists:read",
-        "council": "approvals:write lists:read",
+        "council": "approvals:write packs:write lists:read",
     }.items()
 }
 KIND_SCOPES: dict[str, frozenset[str]] = {

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,25 @@ def parser() -> argparse.ArgumentParser:
     add("close-takeover", "end the take-over window for ever", journal).add_argument("journal", metavar="J")
 
     packs = group("packs", "rule packs")
-    add("check", "loader errors with file and way out", packs).add_argument("dir", type=Path, metavar="DIR")
-    add("test", "run the worked examples", packs).add_argument("dir", type=Path, metavar="DIR")
+    add("check", "loader errors with file, line and way out", packs).add_argument("dir", type=Path, metavar="DIR")
+    held = "run the worked examples, and see what they do not hold"
+    add("test", held, packs).add_argument("dir", type=Path, metavar="DIR")
+    publish = add("publish", "propose a pack; it takes effect a week after another person has adopted it", packs)
+    publish.add_argument("dir", type=Path, metavar="DIR")
+    publish.add_argument("--as", dest="user", required=True, metavar="USER")
+    tried = add("backtest", "what a pack would have made of the deeds of a time", packs)
+    tried.add_argument("dir", type=Path, metavar="DIR")
+    tried.add_argument("--from", dest="since", required=True, type=_day, metavar="DAY")
+    tried.add_argument("--to", dest="until", required=True, type=_day, metavar="DAY")
+    tried.add_argument("--out", type=Path, metavar="REPORT.html", help="the report as a page to read and print")
+    tried.add_argument("--xlsx", type=Path, metavar="REPORT.xlsx", help="the report as a workbook with charts")
+    again = add("replay", "judge every award again: do the rules reproduce the ledger?", packs)
+    again.add_argument("--from", dest="since", type=_day, metavar="DAY")
+    again.add_argument("--to", dest="until", type=_day, metavar="DAY")
+    add("list", "which pack is in force, and which is coming", packs)
+    shown = add("show", "a pack or a proposal, and what it changes", packs)
+    shown.add_argument("ref", metavar="VERSION|HASH|ID")
+    shown.add_argument("--out", type=Path, metavar="DIR", help="write its files there")
 
     _import(add("import", "import a sheet; a preview unless --commit"))
 
@@ -137,11 +155,24 @@ def parser() -> argparse.ArgumentParser:
     template.add_argument("out", type=Path, metavar="OUT.xlsx")
 
     add("approvals", "what waits for a second person")
+    look = add("anomalies", "where somebody should look among the awards of a place")
+    look.add_argument("--place", required=True, metavar="CODE")
+    look.add_argument("--from", dest="since", required=True, type=_day, metavar="DAY")
+    look.add_argument("--to", dest="until", required=True, type=_day, metavar="DAY")
     for name in ("approve", "reject"):
         decide = add(name, f"{name} what waits, as another person than its proposer")
         decide.add_argument("id", metavar="ID")
         decide.add_argument("--as", dest="user", required=True, metavar="USER")
         decide.add_argument("--reason")
+
+    disputed = group("objections", "what is disputed, and the decisions on it")
+    add("list", "what is open and by when it is decided", disputed).add_argument("--late", action="store_true")
+    judge = add("decide", "decide one, as somebody who had no hand in it", disputed)
+    judge.add_argument("id", metavar="ID")
+    judge.add_argument("outcome", choices=("upheld", "partly", "rejected"))
+    judge.add_argument("--as", dest="user", required=True, metavar="USER")
+    judge.add_argument("--reason", required=True)
+    judge.add_argument("--fact", dest="facts", action="append", type=_fact, metavar="NAME=VALUE", help="as it was")
 
     erase = add("erase", "forget a person for ever; the account's entries stay")
     erase.add_argument("subject", metavar="SUBJECT")
@@ -177,6 +208,20 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day (YYYY-MM-DD)") from None
+
+
+def _fact(text: str) -> tuple[str, int | str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, int(value) if value.isascii() and value.isdecimal() and len(value) < 13 else value
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -225,9 +270,10 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
         return _demo(args, config)
     if args.command == "witness":
         return _show(_witness(args, config), args.json)
-    if args.command == "packs":
-        check = commands.packs_check if args.action == "check" else commands.packs_test
-        return _show(check(args.dir), args.json)
+    if args.command == "packs" and args.action in ("check", "test"):
+        from api.commands import packs
+
+        return _show((packs.check if args.action == "check" else packs.test)(args.dir, lang), args.json)
     if args.command == "init":
         return _show(asyncio.run(commands.init(config)), args.json)
     if args.command == "template":
@@ -298,12 +344,34 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
             return await commands.journal_close_takeover(world, args.journal)
         case "import", _:
             return await _import_sheet(args, world, lang)
+        case "anomalies", _:
+            from api.commands.anomalies import anomalies
+
+            return await anomalies(world, args.place, args.since, args.until, lang)
+        case "packs", "backtest":
+            from api.commands.backtest import backtest
+
+            return await backtest(
+                world, args.dir, args.since, args.until, lang, out=args.out, xlsx=args.xlsx, progress=progress
+            )
+        case "packs", "replay":
+            from api.commands.backtest import replay
+
+            return await replay(world, args.since, args.until, lang, progress)
+        case "packs", action:
+            return await _packs(args, str(action), world, lang)
         case "approvals", _:
             return await commands.approvals(world, lang)
         case ("approve" | "reject") as word, _:
             return await commands.decide(
                 world, args.id, args.user, approve=word == "approve", reason=args.reason, lang=lang
             )
+        case "objections", action:
+            from api.commands import objections
+
+            if action == "list":
+                return await objections.listing(world, args.late, lang)
+            return await objections.decide(world, args.id, args.user, args.outcome, args.reason, args.facts, lang)
         case "erase", _:
             from api.commands.erase import erase
 
@@ -313,6 +381,18 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
         case "jobs", _:
             return await commands.jobs_run(world, args.names)
     raise AssertionError(args.command)
+
+
+async def _packs(args: argparse.Namespace, action: str, world: Any, lang: messages.Lang) -> Any:
+    from api.commands import packs
+
+    match action:
+        case "publish":
+            return await packs.publish(world, args.dir, args.user, lang)
+        case "list":
+            return await packs.listing(world, lang)
+        case _:
+            return await packs.show(world, args.ref, args.out, lang)
 
 
 def _keys(args: argparse.Namespace, config: Settings) -> int:
@@ -388,6 +468,7 @@ async def _awaited(work: Awaitable[Any]) -> Any:
 def _bar(args: argparse.Namespace) -> Iterator[Any]:
     """A progress bar on a terminal: call it with how much was done, and `total=`, `what=` when they are known."""
     long = args.command in ("verify", "demo", "import", "export", "backup", "restore")
+    long = long or getattr(args, "action", None) in ("backtest", "replay")
     if args.json or not long or not sys.stderr.isatty():
         yield None
         return

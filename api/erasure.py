@@ -3,8 +3,8 @@
 
   1. open holds are released         a crash leaves an open account with its points back
   2. one commit (people/erasing.py)  a crash leaves a row in `erasure` with `settled_at` 0
-  3. the data key is destroyed       a crash leaves traces in the files, and the row
-  4. the files are scrubbed          a crash leaves the row: it is done once more
+  3. the data key is destroyed       a crash leaves traces in the files, photos that nothing opens, and the row
+  4. photos and files are scrubbed   a crash leaves the row: it is done once more
   5. the row is settled              there is nothing left to do
 Steps 3 to 5 are `settle`: at once, when a deployment opens, and every minute until they succeed. A key that is
 destroyed while its person is in the database means an older database: `reapply` erases that person again.
@@ -29,6 +29,7 @@ from ledger.view import View
 from merchants.shop import SYSTEM
 from merchants.tables import REASON, USAGE
 from rules.ports import AWARDING
+from rules.reports import confirmers, filing
 from rules.tables import APPROVAL, SUBJECT
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ async def _settle(world: World, erased: Sequence[Erased]) -> bool:
         await asyncio.to_thread(world.people.keystore.scrub, new)
     needles: set[bytes] | None = set()
     for one in erased:
+        await asyncio.to_thread(world.photos.forget, one.subject)
         needles = None if needles is None or one.needles is None else needles | one.needles
     if not await traces.scrub(world.ledger, needles):
         world.traces.update((one.subject, one.needles) for one in erased)
@@ -157,6 +159,9 @@ class _Rooms:
     reasons: Collection[Key]
     approvals: Collection[str]
     requests: Collection[Key]
+    reports: Collection[str]
+    report_photos: Collection[Key]
+    confirmers: Collection[Key]
 
     def amend(self, view: View) -> None:
         """Take them away, or what they say of the person."""
@@ -174,6 +179,8 @@ class _Rooms:
             row = view.get(APPROVAL, id_)
             if row is not None:
                 view.put(APPROVAL, (*row[:16], None, *row[17:]))
+        filing.forgotten(view, self.reports, self.report_photos)
+        confirmers.ended(view, self.confirmers)
         for key in self.requests:
             row = view.get(REQUEST, *key)
             if row is not None:
@@ -207,4 +214,7 @@ async def _rooms(world: World, subject: str) -> _Rooms:
             )
         ],
         await fetch("SELECT caller, key FROM request WHERE ref = ? AND substr(ref, 1, 4) = 'sub_'", subject),
+        [id_ for (id_,) in await fetch("SELECT id FROM report WHERE subject = ? AND state = 'open'", subject)],
+        [(bytes(d), r) for d, r in await fetch("SELECT digest, report FROM report_photo WHERE subject = ?", subject)],
+        await fetch("SELECT who, id FROM confirmer WHERE who = ?", subject),
     )

@@ -33,18 +33,14 @@ from ledger.rotation import SigningKeys
 from ledger.tables import Key, Table
 from ledger.view import View, local_day
 from rules.engine.model import Pack
+from rules.publishing.adopting import adopt_all
 from rules.register import LEVELS, Place, Register, subject_row
+from rules.shelf import Shelf
 from rules.tables import PLACE, SUBJECT
 
 T = TypeVar("T")
 
 NEW, CHANGED, DUPLICATE, REFUSED = "new", "changed", "duplicate", "refused"
-
-
-class Shelf(Protocol):
-    """Where the packs stand."""
-
-    def newest(self) -> Pack: ...
 
 
 class Town(Protocol):
@@ -168,13 +164,14 @@ def _refuse_below(plan: Plan[Place], given: dict[str, PlaceRow], refused: set[st
 
 @dataclass(frozen=True, slots=True)
 class _Settling:
-    """Writes places and opens the journals of communities that have none; one that is open is passed over."""
+    """Writes places and opens the journals of communities that have none; one that is open is passed over. A journal
+    begins with entry 0 and the packs that it goes by."""
 
     places: Sequence[Place]
     opening: Sequence[str]
     keys: Keys
     vkey: str
-    pack: Pack
+    packs: Shelf
     actor: str
     txn: str
     retry: None = None
@@ -194,10 +191,11 @@ class _Settling:
         for place in self.places:
             view.put(PLACE, place.row(view.now_us))
         opened: list[str] = []
+        pack = self.packs.at(view.now_us)
         for journal in self.opening:
             if view.heads[journal].size:
                 continue
-            act = Act(self.actor, local_day(view.now_us, self.pack.zone), canonical({"open": journal}), self.txn)
+            act = Act(self.actor, local_day(view.now_us, pack.zone), canonical({"open": journal}), self.txn)
             open_journal(
                 view,
                 journal,
@@ -205,9 +203,10 @@ class _Settling:
                 origin=self.keys.journal_origin(journal),
                 vkey=self.vkey,
                 recovery=self.keys.recovery,
-                zone=self.pack.zone,
-                policy={"pack": self.pack.hash, "base": self.pack.base_standing},
+                zone=pack.zone,
+                policy={"pack": pack.hash, "base": pack.base_standing},
             )
+            adopt_all(view, journal, act, self.packs.first)
             opened.append(journal)
         return Answer(201, self.txn, opened)
 
@@ -232,9 +231,10 @@ async def open_journals(town: Town, codes: Sequence[str], actor: str) -> list[st
 
 
 async def _settle(town: Town, places: Sequence[Place], opening: Sequence[str], actor: str) -> list[str]:
+    await town.packs.refresh()
     async with town.signing.steady() as signer:
         txn = town.ledger.new_id("txn")
-        command = _Settling(places, opening, town.keys, signer.vkey, town.packs.newest(), actor, txn)
+        command = _Settling(places, opening, town.keys, signer.vkey, town.packs, actor, txn)
         return (await town.ledger.submit(command)).value
 
 
@@ -245,7 +245,7 @@ async def plan_people(town: Town, sheet: PeopleSheet) -> Plan[NewPerson]:
     """Every person in a grid of an open community; children, unknown places and unknown groups are refused."""
     await town.register.refresh()
     plan: Plan[NewPerson] = Plan("people", sheet.ignored, list(sheet.problems))
-    finder = _Finder(town.register, town.packs.newest(), await _open_journals(town.ledger))
+    finder = _Finder(town.register, town.packs.at(town.ledger.clock()), await _open_journals(town.ledger))
     today = date.fromisoformat(local_day(town.ledger.clock(), finder.pack.zone))
     people = [(row, person) for row in sheet.rows if (person := _person(plan, finder, row, today)) is not None]
     known = await town.people.registered([person for _, person in people])
@@ -359,7 +359,7 @@ async def commit_people(town: Town, plan: Plan[NewPerson], actor: str, *, skip: 
     answer = await town.people.register_all(
         [person for _, person in plan.ready],
         actor=actor,
-        base=town.packs.newest().base_standing,
+        base=town.packs.at(town.ledger.clock()).base_standing,
         known="skip",
     )
     return _imported(plan, answer)
@@ -382,7 +382,7 @@ async def plan_bodies(town: Town, sheet: BodiesSheet) -> Plan[NewBody]:
     """Every body in an open community, under the group that is named or that its type names."""
     await town.register.refresh()
     plan: Plan[NewBody] = Plan("bodies", sheet.ignored, list(sheet.problems))
-    finder = _Finder(town.register, town.packs.newest(), await _open_journals(town.ledger))
+    finder = _Finder(town.register, town.packs.at(town.ledger.clock()), await _open_journals(town.ledger))
     bodies = [(row, body) for row in sheet.rows if (body := _body(plan, finder, row)) is not None]
     known = await known_bodies(town.ledger, [body for _, body in bodies])
     first: dict[str, tuple[BodyRow, NewBody]] = {}
@@ -419,7 +419,7 @@ async def commit_bodies(town: Town, plan: Plan[NewBody], actor: str, *, skip: bo
         town,
         [body for _, body in plan.ready],
         actor=actor,
-        base=town.packs.newest().base_standing,
+        base=town.packs.at(town.ledger.clock()).base_standing,
         known="skip",
     )
     return _imported(plan, answer)

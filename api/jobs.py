@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from api import erasure
+from api.people.evidence import KEPT_AFTER_DECISION_DAYS
 from api.people.tables import ACTIVATION
 from api.settings import SettingsError
 from api.tables import ACCESS, ATTEMPT, SESSION
@@ -30,6 +31,7 @@ from ledger.seals import make_seals
 from ledger.tables import BALANCE, MEMBER, REQUEST, Key, Table
 from ledger.view import View, local_day
 from merchants.jobs import expire_holds
+from rules.objections import lists as disputes
 
 log = logging.getLogger("jifen.jobs")
 
@@ -199,9 +201,39 @@ async def keycopy(world: World) -> int:
     return 1
 
 
+async def cooling(world: World) -> int:
+    """Post awards whose cooling-off is over."""
+    return await world.desk.ripen()
+
+
+async def evidence(world: World) -> int:
+    """Let the photos of decided reports end soon, and take away those whose time is over; how many are gone."""
+    over, photos = await world.reports.decided()
+    await world.photos.end_by(photos, world.ledger.clock() + KEPT_AFTER_DECISION_DAYS * DAY_US)
+    if over:
+        await world.reports.settle(over)
+    return await world.photos.expire()
+
+
+async def packs(world: World) -> int:
+    """Notice a pack that another process has published. Its week of notice leaves plenty of time to do so."""
+    await world.packs.refresh()
+    return len(world.packs.packs)
+
+
+async def objections(world: World) -> int:
+    """Keep points from lapsing while an objection is open, and say which decisions are late."""
+    if late := await disputes.overdue(world.objections.today):
+        log.warning("objections: %d should have been decided by now", late)
+    return await world.objections.keep()
+
+
 JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "holds": holds,
+    "objections": objections,  # before lots: what is kept must not lapse first
     "lots": lots,
+    "cooling": cooling,
+    "evidence": evidence,
     "seals": seals,
     "checkpoints": checkpoints,
     "witnesses": witnesses,
@@ -216,8 +248,12 @@ async def loop(world: World, every: float = EVERY_S) -> None:
     """What the server does beside answering. Ends when it is cancelled."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_repeat("holds", holds, world, every))
+        tasks.create_task(_repeat("packs", packs, world, every))
         tasks.create_task(_repeat("erasures", erasures, world, ERASURES_S))
         tasks.create_task(_repeat("keycopy", keycopy, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("cooling", cooling, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("evidence", evidence, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("objections", objections, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("retention", retention, world, HOUSEKEEPING_S))
         tasks.create_task(publishing(world))
         tasks.create_task(_repeat("seals", daily_seals, world, SEALING_S))

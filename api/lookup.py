@@ -26,9 +26,11 @@ _MINUTE_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """One look-up more for this caller. Raises `rate_limited`."""
+    """Once more for this caller. Raises `rate_limited`."""
 
     what: str
+    most: int
+    span_us: int
     retry: None = None
     journals: tuple[str, ...] = ()
     weight: int = 1
@@ -39,13 +41,18 @@ class _Counting:
     def decide(self, view: View) -> Answer:
         row = view.get(ATTEMPT, self.what)
         tries, since = (row[1], row[2]) if row is not None else (0, view.now_us)
-        left = since + _MINUTE_US - view.now_us
-        if not 0 < left <= _MINUTE_US:
+        left = since + self.span_us - view.now_us
+        if not 0 < left <= self.span_us:
             tries, since = 0, view.now_us
-        elif tries >= PER_MINUTE:
+        elif tries >= self.most:
             raise Refusal("rate_limited", retry_after=left // 1_000_000 + 1)
         view.put(ATTEMPT, (self.what, tries + 1, since))
         return Answer()
+
+
+async def count(world: World, what: str, *, most: int = PER_MINUTE, minutes: int = 1) -> None:
+    """Count something that a caller may do so often. Raises `rate_limited`."""
+    await world.ledger.submit(_Counting(what, most, minutes * _MINUTE_US))
 
 
 async def look_up(
@@ -59,7 +66,7 @@ async def look_up(
         if not caller.actor.may(READING, place, world.covers):
             raise Refusal("forbidden", scope="people:read", place=place)
         grids = world.register.grids_under(place)
-    await world.ledger.submit(_Counting(f"lookup:{caller.id}"))
+    await count(world, f"lookup:{caller.id}")
     found = await world.people.identify(name=name, phone=phone, phone_tail=phone_tail, grid=grids)
     known = await world.register.subjects([one.subject for one in found])
     items: list[dict[str, Any]] = []

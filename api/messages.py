@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 Lang = Literal["zh", "en"]
 
@@ -58,6 +58,8 @@ class _Facts(dict[str, str]):
 
 
 def _said(value: Any, lang: Lang) -> str:
+    if isinstance(value, dict) and lang in value:
+        return str(cast("dict[str, Any]", value)[lang])
     if isinstance(value, list | tuple):
         return ("、" if lang == "zh" else ", ").join(str(item) for item in value)
     return str(value)

@@ -120,7 +120,7 @@ async def sheet_requests(
     await town.register.refresh()
     if place is not None:
         town.register.place(place)
-    if indicator is not None and indicator not in town.packs.newest().indicators:
+    if indicator is not None and not town.packs.knows(indicator):
         raise Refusal("not_found", what="indicator", id=indicator[:40])
     # In a thread: a large sheet takes a second, and others are waiting for the loop.
     grid = await asyncio.to_thread(read_sheet, data, filename, header_row)

@@ -75,9 +75,22 @@ class AccessRow(Table, tablename="access_log"):
     roles = Text(default=None)
 
 
+class NoticeMarkRow(Table, tablename="notice_mark"):
+    """Up to which entry of the home journal, and of which lots about to lapse, a subject was told."""
+
+    subject = Text(primary_key=True, default=None)
+    journal = Text(default=None)
+    seq = BigInt(default=None)
+    warned = Text(default=None)
+    channel = Text(default=None)
+    told_by = Text(default=None)
+    told_at = BigInt(default=None)
+
+
 STAFF = tables.of(StaffRow)
 STAFF_NAME = tables.of(StaffNameRow)
 SESSION = tables.of(SessionRow)
 API_KEY = tables.of(ApiKeyRow)
 ATTEMPT = tables.of(AttemptRow)
 ACCESS = tables.of(AccessRow)
+NOTICE_MARK = tables.of(NoticeMarkRow)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from api.auth import Caller, Gate
 from api.db import bind, make_engine
+from api.disputes import Elsewhere
 from api.erasure import reapply
+from api.people.evidence import Photos
 from api.people.keystore import Keystore
 from api.people.records import age
 from api.people.vault import People
@@ -42,8 +44,14 @@ from merchants.catalogue import load_scenarios
 from merchants.model import Traits
 from merchants.shop import Shop
 from rules.desk import Desk
+from rules.engine.model import Pack
+from rules.objections import Objections
+from rules.publishing import Publishing
 from rules.register import Register
-from rules.shelf import Shelf
+from rules.reports.confirmers import Confirmers
+from rules.reports.reports import Reports
+from rules.shelf import Shelf, ShelfDamaged
+from rules.workdays import HolidaysError, Workdays, load
 
 log = logging.getLogger("jifen.world")
 
@@ -67,9 +75,15 @@ class World:
 
     ledger: Ledger
     people: People
+    photos: Photos
     register: Register
     packs: Shelf
+    publishing: Publishing
     desk: Desk
+    reports: Reports
+    confirmers: Confirmers
+    workdays: Workdays
+    objections: Objections
     shop: Shop
     staff: Staff
     gate: Gate
@@ -149,13 +163,27 @@ class World:
         bind(engine)
         self.people = People(self.ledger, Keystore(self.home / "keys.db", self.keys.master), secret)
         self._opened.append(self.people)
+        self.photos = Photos(self.people, self.home / "evidence", secret)
         self.register = Register(self.ledger)
         await self.register.reload()
-        self.packs = Shelf.founding()
+        self.packs = Shelf.founding(self.ledger)
+        try:
+            await self.packs.refresh()
+        except ShelfDamaged as error:
+            raise NotReady(str(error)) from error
         self.desk = Desk(self.ledger, self.people, self.register, self.packs)
-        bands = {band.code: band.min for band in self.packs.newest().bands}
+        self.reports = Reports(self.ledger, self.people, self.desk)
+        self.confirmers = self.desk.confirmers
+        try:
+            self.workdays = load(self.home)
+        except HolidaysError as error:
+            raise NotReady(f"{self.home}: {error}") from error
+        rooms = (self.register, self.packs, self.workdays, Elsewhere(self.ledger))
+        self.objections = Objections(self.ledger, self.people, *rooms)
         counter = Counter(self.ledger, self.people, self.register, self.settings.timezone)
-        self.shop = Shop(self.ledger, load_scenarios(), counter, bands)
+        self.shop = Shop(self.ledger, load_scenarios(), counter, Grades(self.packs, self.ledger))
+        self.publishing = Publishing(self.ledger, self.register, self.packs, self._last_year_under)
+        self.desk.shares_queue("pack", self.publishing)
         self.gate = Gate(self.ledger, self.settings.timezone)
         self.staff = Staff(self.ledger, self.gate, self.covers)
         await reapply(self)
@@ -182,6 +210,13 @@ class World:
                 if closing is not None:
                     await closing
 
+    async def _last_year_under(self, pack: Pack) -> dict[str, Any]:
+        """What a draft would have made of the last year's deeds: the report that its proposal carries."""
+        from rules.backtest.report import report  # here: polars takes a third of a second to load
+
+        last = date.fromisoformat(local_day(self.ledger.clock(), self.packs.zone))
+        return await report(self.ledger, self.people, self.packs, pack, last - timedelta(days=364), last)
+
     async def _receipt(self, journal: str, seq: int) -> str:
         return format_receipt(await self.published.receipt(journal, seq)).decode()
 
@@ -191,6 +226,11 @@ class World:
         return await public_keys(self.ledger, self.keys.origin, self.keys.vkey, self.keys.recovery, witnesses)
 
     # small things that several doors ask ---------------------------------------------------------------------------
+
+    @property
+    def pack(self) -> Pack:
+        """The pack in force now; one that is only published may be on the shelf beside it."""
+        return self.packs.at(self.ledger.clock())
 
     def covers(self, upper: str, lower: str) -> bool:
         return self.register.covers(upper, lower)
@@ -217,6 +257,26 @@ class World:
             roles = " ".join(f"{role}@{place}" for role, place in caller.actor.roles)
             row = (self.ledger.new_id("acc"), self.ledger.clock(), caller.id, subject, what, roles)
             await self.ledger.submit(PutRows(inserts=((ACCESS, row),)))
+
+
+class Grades(Mapping[str, int]):
+    """The least standing that each grade takes, in hundredths, by the pack in force now."""
+
+    def __init__(self, packs: Shelf, ledger: Ledger) -> None:
+        self._packs = packs
+        self._ledger = ledger
+
+    def _now(self) -> dict[str, int]:
+        return {band.code: band.min for band in self._packs.at(self._ledger.clock()).bands}
+
+    def __getitem__(self, grade: str) -> int:
+        return self._now()[grade]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
 
 
 class Counter:

@@ -66,13 +66,14 @@ async def export(
     witnesses: Iterable[str],
     packs: Mapping[str, Mapping[str, bytes]],
     software: str,
+    others: Mapping[str, bytes] | None = None,
     journals: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Sign what has been committed, then write it to `folder`, which must be empty or not there yet.
 
-    `signer` is the key in force; `packs` has the files of each rule pack by its hash and name; `journals` are all, or
-    those named. Raises `ExportRefused`, and what publishing raises.
+    `signer` is the key in force; `packs` has the files of each rule pack by its hash and name; `others` are more files
+    by name; `journals` are all, or those named. Raises `ExportRefused`, and what publishing raises.
     """
     partial = folder.with_name(folder.name + ".partial")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -107,6 +108,8 @@ async def export(
     for pack, files in packs.items():
         for name, data in files.items():
             out.put(f"packs/{pack}/{name}", data)
+    for name, data in (others or {}).items():
+        out.put(name, data)
     (partial / "verify.py").write_bytes(Path(verifier.__file__).read_bytes())
     info: dict[str, Any] = {
         "epoch": _stated(cut.points[EPOCHS]),

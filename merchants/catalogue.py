@@ -25,6 +25,8 @@ Origin = Literal["record", "field", "local", "practice", "ours"]
 Settlement = Literal["none", "reimburse", "provider_bears"]
 Words = Annotated[str, Field(min_length=1, max_length=300)]
 ORDINARY_ROUTE = {"medical", "education"}  # categories that are public services by themselves
+PUBLIC = ("政务", "服务大厅", "医院", "就医", "挂号", "学校", "入学", "社保", "医保", "低保", "救助", "户籍")
+"""Words of a title or a provider that make a scenario a public service, whatever its category says."""
 
 
 class ScenarioError(ValueError):
@@ -116,7 +118,8 @@ class Scenario(_Strict):
 
     @model_validator(mode="after")
     def _route(self) -> Self:
-        if (self.public_service or self.category in ORDINARY_ROUTE) and self.ordinary_route is None:
+        named = any(word in self.title.zh + self.provider.zh for word in PUBLIC)
+        if (self.public_service or named or self.category in ORDINARY_ROUTE) and self.ordinary_route is None:
             raise ValueError("a public service must name the ordinary_route that stays open to everybody")
         return self
 

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ledger.errors import Refusal
+
 AWARDING = frozenset({"grid_worker", "community_staff", "street_staff"})
 APPROVING = frozenset({"approver", "street_staff", "council"})
+PROPOSING_PACKS = frozenset({"county_admin", "street_staff", "council"})
+ADOPTING_PACKS = frozenset({"council", "approver"})
 READING = AWARDING | APPROVING | frozenset({"county_admin", "auditor"})
 
 
@@ -17,6 +21,23 @@ class Vault(Protocol):
 
     async def data_key(self, subject: str) -> bytes: ...
     async def data_keys(self, subjects: Collection[str]) -> dict[str, bytes]: ...
+
+
+async def living_keys(vault: Vault, subjects: Collection[str]) -> Mapping[str, bytes]:
+    """Data keys of those who still have one: an erasure under way must not refuse everybody else."""
+    try:
+        return await vault.data_keys(subjects)
+    except Refusal as refusal:
+        if refusal.code != "subject_erased":
+            raise
+    keys: dict[str, bytes] = {}
+    for subject in subjects:
+        try:
+            keys[subject] = await vault.data_key(subject)
+        except Refusal as refusal:
+            if refusal.code != "subject_erased":
+                raise
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

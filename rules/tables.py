@@ -138,3 +138,153 @@ class ApprovalRow(Table, tablename="approval"):
 AWARD = tables.of(AwardRow)
 BATCH = tables.of(BatchRow)
 APPROVAL = tables.of(ApprovalRow)
+
+
+# packs ---------------------------------------------------------------------------------------------------------
+
+
+class PackRow(Table, tablename="pack"):
+    """A published pack; `files` is JSON, each file's name with its text."""
+
+    id = Text(default=None)
+    hash = Text(primary_key=True, default=None)
+    version = Text(default=None)
+    effective_from = Text(default=None)
+    published_at = BigInt(default=None)
+    proposal = Text(default=None)
+    proposer = Text(default=None)
+    approver = Text(default=None)
+    files = Bytea(default=None)
+
+
+class PackProposalRow(Table, tablename="pack_proposal"):
+    """A pack that somebody wants to publish, with what the gate said of it (`report`, JSON)."""
+
+    id = Text(primary_key=True, default=None)
+    pack = Text(default=None)
+    version = Text(default=None)
+    hash = Text(default=None)
+    effective_from = Text(default=None)
+    proposer = Text(default=None)
+    created_at = BigInt(default=None)
+    files = Bytea(default=None)
+    report = Bytea(default=None)
+
+
+class ShelfRow(Table, tablename="shelf"):
+    """How many journals have been opened under this shelf: whoever publishes sees that none has been missed."""
+
+    name = Text(primary_key=True, default=None)
+    journals = BigInt(default=None)
+
+
+PACK = tables.of(PackRow, key=2, group=1)  # all packs of one id together
+PACK_PROPOSAL = tables.of(PackProposalRow)
+SHELF = tables.of(ShelfRow)
+
+
+# objections ----------------------------------------------------------------------------------------------------
+
+
+class ObjectionRow(Table, tablename="objection"):
+    """What a subject disputes and what became of it. `journal`, `seq`, `leaf` are the entry that says it was made;
+    reasons are in `sealed`, under the subject's data key."""
+
+    id = Text(primary_key=True, default=None)
+    state = Text(default=None)
+    kind = Text(default=None)
+    subject = Text(default=None)
+    journal = Text(default=None)
+    seq = BigInt(default=None)
+    leaf = Bytea(default=None)
+    place = Text(default=None)
+    target = Text(default=None)
+    target_journal = Text(default=None, null=True)
+    target_seq = BigInt(default=None, null=True)
+    detail = Text(default=None, null=True)
+    filed_by = Text(default=None)
+    on_behalf = BigInt(default=None)
+    filed_at = BigInt(default=None)
+    filed_on = Text(default=None)
+    due = Text(default=None)
+    sure = BigInt(default=None)
+    extended_by = Text(default=None, null=True)
+    decided_by = Text(default=None, null=True)
+    decided_at = BigInt(default=None, null=True)
+    decision_journal = Text(default=None, null=True)
+    decision_seq = BigInt(default=None, null=True)
+    correction = Text(default=None, null=True)
+    sealed = Bytea(default=None)
+
+
+class ObjectionMarkRow(Table, tablename="objection_mark"):
+    """What is disputed now, so that it is disputed once."""
+
+    target = Text(primary_key=True, default=None)
+    objection = Text(default=None)
+
+
+OBJECTION = tables.of(ObjectionRow)
+OBJECTION_MARK = tables.of(ObjectionMarkRow)
+
+
+# reports and who may confirm -----------------------------------------------------------------------------------
+
+
+class ReportRow(Table, tablename="report"):
+    """A deed that somebody reported of themselves: nothing until staff accept it as an award. Text, facts, photos and
+    the reason of a "no" are in `sealed`, under the subject's data key. `settled_at`: its photos' end is fixed."""
+
+    id = Text(primary_key=True, default=None)
+    state = Text(default=None)
+    subject = Text(default=None)
+    place = Text(default=None)
+    indicator = Text(default=None, null=True)
+    occurred_on = Text(default=None)
+    reporter = Text(default=None)
+    created_at = BigInt(default=None)
+    award = Text(default=None, null=True)
+    decided_by = Text(default=None, null=True)
+    decided_at = BigInt(default=None, null=True)
+    settled_at = BigInt(default=None, null=True)
+    sealed = Bytea(default=None)
+
+
+class ReportPhotoRow(Table, tablename="report_photo"):
+    """Which photo, by its keyed digest, stands in which report; the same one in two is shown."""
+
+    digest = Bytea(primary_key=True, default=None)
+    report = Text(default=None)
+    subject = Text(default=None)
+
+
+class ReportCaseRow(Table, tablename="report_case"):
+    """The report that was first with a case, by the keyed digest of indicator and case."""
+
+    digest = Bytea(primary_key=True, default=None)
+    report = Text(default=None)
+
+
+class ConfirmerRow(Table, tablename="confirmer"):
+    """Somebody who may confirm hours at a place: a person, a body or staff, by id. `story` is JSON of what was decided
+    about them and why, sealed under their data key; that of staff who have no account lies open."""
+
+    who = Text(primary_key=True, default=None)
+    id = Text(default=None)
+    kind = Text(default=None)
+    place = Text(default=None)
+    from_day = Text(default=None)
+    to_day = Text(default=None, null=True)
+    daily_people = BigInt(default=None, null=True)
+    state = Text(default=None)
+    version = BigInt(default=None)
+    registered_by = Text(default=None)
+    registered_at = BigInt(default=None)
+    changed_at = BigInt(default=None)
+    story = Bytea(default=None)
+
+
+REPORT = tables.of(ReportRow)
+REPORT_PHOTO = tables.of(ReportPhotoRow, key=2, group=1)
+REPORT_CASE = tables.of(ReportCaseRow)
+CONFIRMER = tables.of(ConfirmerRow, key=2, group=1)

@@ -80,7 +80,7 @@ def test_a_deployment_from_nothing(
     assert (True, 3) == (done["committed"], done["counts"]["new"])
     assert 3 == do("import", "places", sheet)["counts"]["duplicate"]
     assert not do("journal", "open", "370321002003")["opened"]
-    assert 1 == do("journal", "close-takeover", "370321002003")["seq"]
+    assert 2 == do("journal", "close-takeover", "370321002003")["seq"]  # after entry 0 and the founding pack
     assert "[takeover_closed]" in do("journal", "close-takeover", "370321002003", expect=2)["err"]
     assert "[not_found]" in do("journal", "open", "370321", expect=2)["err"]
     assert do("verify")["ok"]

@@ -29,6 +29,7 @@ from ledger.audit import audit
 from ledger.errors import Refusal
 from merchants.model import Asker
 from rules.desk import AwardRequest, Evidence
+from rules.engine.recount import recount
 
 AS_OF = date(2026, 3, 20)
 MORNING = int(datetime(2026, 3, 20, 2, tzinfo=UTC).timestamp()) * 1_000_000  # 10:00 in Shanghai
@@ -141,6 +142,11 @@ async def test_the_books_hold(town: Built) -> None:
     assert not counts.get("refused") and not counts.get("duplicate") and not counts["changed"]
     async with opened(town) as world:
         assert [] == (await audit(world.ledger)).findings
+        awards = await world.ledger.fetch("SELECT id FROM award WHERE seq IS NOT NULL")
+        records = [await world.desk.records.award(award) for (award,) in awards]
+    told = [(record, record.trace) for record in records if record.trace is not None]
+    assert len(told) > 50
+    assert [] == [one.id for one, trace in told if (one.standing, one.points) != recount(trace)]
 
 
 async def test_the_listed_awards_count_today(own: Built) -> None:

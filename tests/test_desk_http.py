@@ -200,6 +200,14 @@ async def test_a_single_award(front: Front) -> None:
         assert (status, code) == (answer.status_code, answer.json()["code"]), answer.text
     why_not = await front.call("clerk", "POST", "/evaluations", {**body, "place": THERE})
     assert ("refused", "forbidden") == (why_not.json()["state"], why_not.json()["code"])
+    assert [] == why_not.json()["why_not"]
+    proved = {**body, "start": "18:00", "evidence": [{"kind": "own_report", "level": "E0"}]}
+    weak = (await front.call("clerk", "POST", "/evaluations", proved)).json()
+    holds = {one["check"]: one["holds"] for one in weak["why_not"]}
+    assert "evidence_too_weak" == weak["code"]
+    assert {"in_force": "yes", "evidence": "no", "other_hat": "yes", "room": "yes"}.items() <= holds.items()
+    room = {one["on"]: one["room"] for one in weak["why_not"] if one["check"] == "room" and one["window"] == "day"}
+    assert {"minutes": 0} == room and "no" in [one["holds"] for one in weak["why_not"] if one["check"] == "room"]
     path = f"/awards/{first.json()['id']}"
     assert 200 == (await front.call("street", "GET", path)).status_code
     back = {"reason": "记错人", "occurred_on": "2022-04-02"}

@@ -389,7 +389,7 @@ async def test_a_crash_only_delays(world: World, monkeypatch: pytest.MonkeyPatch
     steps: list[Any] = [
         (erasure, "_release"),
         (Keystore, "destroy"),
-        (keystore, "_overwrite"),
+        (keystore, "overwrite"),
         (traces, "scrub"),
         (erasure, "Settled"),
     ]

@@ -55,6 +55,8 @@ def test_a_37th_needs_no_code(tmp_path: Path) -> None:
             "ordinary_route",
         ),
         (re.sub(r"ordinary_route.*\n", "", CLINIC), "ordinary_route"),
+        (CHEAP.replace("电动车充电时长", "政务代办"), "ordinary_route"),
+        (CHEAP.replace("充电运营单位", "县医院"), "ordinary_route"),
         (re.sub(r"ordinary_route.*\n", "", LIBRARY), "ordinary_route"),
         (CHEAP.replace("least = 200", "least = 2.0"), "gate.points.least: "),
         (CHEAP.replace("least = 200", "least = 201"), "least is above most"),

@@ -33,8 +33,6 @@ from ledger.view import View, local_day
 from rules.desk import lists
 from rules.desk.batch import BatchRefused, tally
 from rules.desk.records import RowResult
-from rules.engine.examples import failures
-from rules.engine.pack import PackError, load_pack
 from rules.ports import AWARDING, Actor
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -175,45 +173,6 @@ async def journal_close_takeover(world: World, journal: str) -> Result:
     )
 
 
-# packs -------------------------------------------------------------------------------------------------------------
-
-
-def packs_check(folder: Path) -> Result:
-    """The loader's findings; what is wrong with a pack is the answer, so it is 1 and not 2."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder")
-    try:
-        pack = load_pack(folder)
-    except PackError as error:
-        problems = [
-            {"file": p.file, "path": p.path, "code": p.code, "found": p.found, "allowed": p.allowed}
-            for p in error.problems
-        ]
-        return Result(FAILED, [str(p) for p in error.problems], {"ok": False, "problems": problems})
-    said = f"{pack.id} {pack.version}: {len(pack.indicators)} indicators, hash {pack.hash}"
-    return Result(lines=[said], data={"ok": True, "id": pack.id, "version": str(pack.version), "hash": pack.hash})
-
-
-def packs_test(folder: Path) -> Result:
-    """The worked examples, run."""
-    checked = packs_check(folder)
-    if checked.status != DONE:
-        return checked
-    pack = load_pack(folder)
-    wrong = list(failures(pack))
-    count = sum(len(indicator.examples) for indicator in pack.indicators.values())
-    lines = [f"{f.indicator}: {f.example}: expected {f.expected}, found {f.found}" for f in wrong]
-    lines.append(f"{count - len(wrong)} of {count} examples hold")
-    data = {
-        "ok": not wrong,
-        "examples": count,
-        "failures": [
-            {"indicator": f.indicator, "example": f.example, "expected": f.expected, "found": f.found} for f in wrong
-        ],
-    }
-    return Result(FAILED if wrong else DONE, lines, data)
-
-
 # sheets ------------------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +266,7 @@ async def import_awards(
         else:
             record = await world.desk.preview(actor, sheet.rows, source="sheet", ask=ask)
         rows, counts = record.rows, dict(record.counts)
-        why = [{**one, "detail": messages.sentence(f"why_{one['code']}", "detail", lang, one)} for one in record.why]
+        why = _why(record.why, lang)
         data |= {"standing": record.standing, "points": record.points, "why": why}
     except BatchRefused as refusal:
         rows, counts = refusal.rows, tally(refusal.rows)
@@ -414,22 +373,32 @@ async def approvals(world: World, lang: messages.Lang) -> Result:
             "rows": one.lines,
             "standing": one.standing,
             "points": one.points,
+            "why": _why(one.why, lang),
         }
         for one in waiting
     ]
     lines = [
-        f"{one['id']}  {one['kind']}  {world.place_name(one['place'])}  {_state('rows', lang)} {one['rows']}  "
-        f"{_sums(one['standing'], one['points'], lang)}"
+        f"{one['id']}  {one['kind']}  {world.place_name(one['place'])}  "
+        + (
+            " ".join(why["detail"] for why in one["why"])
+            if one["kind"] == "pack"
+            else f"{_state('rows', lang)} {one['rows']}  {_sums(one['standing'], one['points'], lang)}"
+        )
         for one in items
     ]
     return Result(lines=lines or ["没有等待审批的事项" if lang == "zh" else "nothing waits"], data={"items": items})
+
+
+def _why(why: Iterable[Mapping[str, Any]], lang: messages.Lang) -> list[dict[str, Any]]:
+    return [{**one, "detail": messages.sentence(f"why_{one['code']}", "detail", lang, one)} for one in why]
 
 
 async def decide(
     world: World, id_: str, user: str, *, approve: bool, reason: str | None, lang: messages.Lang
 ) -> Result:
     caller = await acting(world, user)
-    caller.require("approvals:write")
+    if approve or "packs:write" not in caller.scopes:  # who proposed a pack may take it back
+        caller.require("approvals:write")
     if approve:
         decided, _ = await world.desk.approve(caller.actor, id_, reason=reason)
     else:
@@ -448,7 +417,7 @@ async def decide(
     }
     lines = [f"{id_} ({decided.target}): {_state('approved' if approve else 'rejected', lang)}"]
     lines += [_tally(decided.counts, lang)] if decided.counts else []
-    lines += [_sums(decided.standing, decided.points, lang)] if approve else []
+    lines += [_sums(decided.standing, decided.points, lang)] if approve and decided.kind != "pack" else []
     if decided.changed:
         said = "和提交时相比有变化的行：{}" if lang == "zh" else "rows that changed since it was proposed: {}"
         lines.append(said.format(len(decided.changed)))

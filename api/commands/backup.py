@@ -41,7 +41,8 @@ async def backup(world: World, path: Path, progress: files.Progress | None = Non
         raise UsageError(f"{path}: {error.strerror}") from error
     lines = [f"{one.journal}: {one.size} entries" for one in manifest.journals]
     lines.append(f"{path}: {len(manifest.tables)} tables, {manifest.rows} rows, {path.stat().st_size} bytes")
-    lines.append(f"the keys are not in it: keep a copy of {world.home} apart from it, without guard.db and witness.db")
+    apart = "without guard.db, witness.db and evidence/"
+    lines.append(f"the keys are not in it: keep a copy of {world.home} apart from it, {apart}")
     data = {"file": str(path), "bytes": path.stat().st_size, **_told(manifest)}
     return Result(lines=lines, data=data)
 

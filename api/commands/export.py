@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from ledger import verifier
 from ledger.export import ExportRefused, Progress
 from ledger.export import export as write
 from ledger.publish import Forked
+from rules import workdays
 from rules.engine.model import Pack
-from rules.engine.pack import PACKS
+from rules.engine.pack import PACKS, load_files
+from rules.shelf import ShelfDamaged
 
 
 async def export(world: World, folder: Path, journals: Sequence[str], progress: Progress | None = None) -> Result:
@@ -29,12 +31,13 @@ async def export(world: World, folder: Path, journals: Sequence[str], progress: 
             folder,
             recovery=keys["recovery"],
             witnesses=keys["witnesses"],
-            packs={pack.hash: pack_files(pack) for pack in world.packs.packs},
+            packs={pack.hash: _published(pack, await world.packs.files(pack)) for pack in world.packs.packs},
             software=f"jifen {software_version()}",
+            others={workdays.FILE: world.workdays.text},
             journals=journals or None,
             progress=progress,
         )
-    except ExportRefused as refused:
+    except (ExportRefused, ShelfDamaged) as refused:
         raise UsageError(str(refused)) from refused
     except Forked as fork:
         return Result(FAILED, [f"nothing was exported: {fork}"], {"fork": str(fork)})
@@ -46,11 +49,15 @@ async def export(world: World, folder: Path, journals: Sequence[str], progress: 
 
 
 def pack_files(pack: Pack) -> dict[str, bytes]:
-    """A pack as published: its TOML files, and the bytes that its hash is taken over."""
-    files = {path.name: path.read_bytes() for path in sorted((PACKS / pack.id).glob("*.toml"))}
-    content: bytes | None = verifier.pack_json(files)
+    """A pack that ships with the product, as published."""
+    return _published(pack, load_files(PACKS / pack.id))
+
+
+def _published(pack: Pack, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Its files, and the bytes that its hash is taken over."""
+    content: bytes | None = verifier.pack_json({name: data for name, data in files.items() if name.endswith(".toml")})
     if content is None or verifier.sha256(content).hex() != pack.hash:
-        raise UsageError(f"the files of pack {pack.id} in {PACKS} are no longer those that are in force; restart")
+        raise UsageError(f"the files of pack {pack.id} {pack.version} are not those that were published")
     return {**files, "pack.json": content}
 
 

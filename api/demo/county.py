@@ -95,7 +95,7 @@ class County:
 
     @property
     def base(self) -> int:
-        return self.world.packs.newest().base_standing
+        return self.world.pack.base_standing
 
 
 # places and staff ------------------------------------------------------------------------------------------------

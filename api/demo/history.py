@@ -109,7 +109,7 @@ class History:
         by_clerk: list[tuple[Neighbour, AwardRequest]] = []
         by_street: list[tuple[Neighbour, AwardRequest]] = []
         decided: list[tuple[Neighbour, AwardRequest]] = []
-        pack = self.county.world.packs.newest()
+        pack = self.county.world.pack
         for deed in DEEDS:
             pool = lane.pools.get((deed.group, deed.types))
             if not pool or not deed.happens(session.day.month, session.first):
@@ -228,12 +228,16 @@ class History:
             number -= len(days)
         once = session.day == self.peak  # in the peak month many came, each of them once
         queue = [one for one in self._shuffled(lane)] if once else []
+        pack = self.county.world.pack
+        other_hats = pack.excluded_by(pack.indicators["RE-01"])
         tries = 0
         while number > 0 and tries < 1_000 + number * _TRIES:
             tries += 1
             one = queue.pop() if queue else lane.volunteer()
             day = session.since + timedelta(days=rng.randrange((session.day - session.since).days + 1))
             if one is None or (one.subject, day) in taken:
+                continue
+            if any((code, one.subject, f"{day}") in lane.done for code in other_hats):
                 continue
             taken.add((one.subject, day))
             number -= 1

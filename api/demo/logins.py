@@ -24,7 +24,6 @@ _INDICATORS: tuple[tuple[str, dict[str, int | str], str, str], ...] = (
     ("RE-02", {}, "workflow", "E2"),
     ("RE-03", {}, "photo", "E2"),
     ("RE-04", {}, "sign_in_sheet", "E2"),
-    ("RE-07", {"work": "repair"}, "photo", "E2"),
     ("RE-08", {}, "workflow", "E2"),
 )
 

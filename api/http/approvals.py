@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.params import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import messages
+from api import messages, packs
 from api.auth import Caller
 from api.http.awards import lang_of
 from api.http.batches import why_body
@@ -101,7 +101,10 @@ async def one(request: Request[Any, Any, Any], world: World, caller: Caller, app
         caller.actor.may(APPROVING, place, world.covers) for place in found.places
     ):
         raise Refusal("not_found", what="approval", id=approval[:60])
-    return reply(200, approval_body(found, lang_of(request)), headers={"ETag": f'"{found.etag}"'})
+    body = approval_body(found, lang_of(request))
+    if found.kind == "pack":
+        body["proposal"] = packs.proposed(world, await world.publishing.proposal(found.target))
+    return reply(200, body, headers={"ETag": f'"{found.etag}"'})
 
 
 @post("/approvals/{approval:str}/approve", tags=TAGS, summary="Say yes", operation_id="approve", status_code=200)
@@ -128,7 +131,7 @@ async def reject(
     world: World, caller: Caller, approval: str, data: No, retry: Retry, if_match: IfMatch = None
 ) -> Response[bytes]:
     """Nothing is posted. Whoever proposed it may take it back themselves."""
-    if "approvals:write" not in caller.scopes:
+    if not {"approvals:write", "packs:write"} & caller.scopes:
         caller.require("awards:write")
     done, replayed = await world.desk.reject(
         caller.actor, approval, reason=data.reason, etag=_seen(if_match), retry=retry

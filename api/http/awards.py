@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api import messages
 from api.auth import Caller, calling
+from api.disputes import mark
 from api.http.body import header, invalid
 from api.http.idempotency import retry_of
 from api.http.reply import Cursor, Limit, key_of, page, reply
@@ -59,9 +60,10 @@ class Proof(BaseModel):
     level: Annotated[str, Field(pattern=r"^E[0-4]$")]
     sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
     reference: Annotated[str | None, Field(max_length=200)] = None
+    confirmed_by: Annotated[str | None, Field(min_length=1, max_length=40)] = None
 
 
-def _few(facts: dict[str, int | str]) -> dict[str, int | str]:
+def few(facts: dict[str, int | str]) -> dict[str, int | str]:
     # Said by hand: for a length on a mapping the OpenAPI document would call it a list.
     if len(facts) > FACTS_MAX:
         raise ValueError("too many facts")
@@ -77,7 +79,7 @@ class Reported(BaseModel):
     who: Person | None = None
     indicator: Annotated[str, Field(min_length=1, max_length=40)]
     occurred_on: date
-    facts: Annotated[dict[Short, int | Short], AfterValidator(_few)] = {}
+    facts: Annotated[dict[Short, int | Short], AfterValidator(few)] = {}
     group: Annotated[str | None, Field(pattern=r"^G[1-9][0-9]?$")] = None
     place: Annotated[str | None, Field(min_length=1, max_length=40)] = None
     cause: CaseOf | None = None
@@ -124,11 +126,15 @@ def _request(item: Reported, subject: str) -> AwardRequest:
         cause=None if item.cause is None else Cause(item.cause.source, item.cause.case, item.cause.step),
         team=item.team,
         campaign=item.campaign,
-        evidence=tuple(Evidence(one.kind, one.level, one.sha256, one.reference) for one in item.evidence),
+        evidence=proofs_of(item.evidence),
         note=item.note,
         start=item.start,
         replaces=item.replaces,
     )
+
+
+def proofs_of(items: Sequence[Proof]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(one.kind, one.level, one.sha256, one.reference, one.confirmed_by) for one in items)
 
 
 def lang_of(request: Request[Any, Any, Any]) -> messages.Lang:
@@ -217,7 +223,11 @@ async def create(
 
 @post("/evaluations", tags=TAGS, summary="Try out a report", operation_id="evaluate", status_code=200)
 async def evaluate(request: Request[Any, Any, Any], world: World, caller: Caller, data: Reported) -> Response[bytes]:
-    """What would be posted and why, or why not. Changes nothing."""
+    """What would be posted and why, or why not. Changes nothing.
+
+    Refused: `why_not` holds every check that the report was judged by, with its values, `holds` (yes or no) and a
+    sentence (`says`) in both languages: days, evidence, facts, conditions, other hats, the room left in each cap.
+    """
     caller.require("awards:write")
     lang = lang_of(request)
     (asked,) = await requests_of(world, [data])
@@ -231,6 +241,7 @@ async def evaluate(request: Request[Any, Any, Any], world: World, caller: Caller
         code, facts = would.refusal.code, would.refusal.facts
         body |= {"code": code, "explanation": messages.sentence(code, "detail", lang, facts)}
         body |= {"fix": messages.sentence(code, "fix", lang, facts), "errors": errors_of(facts, lang)}
+        body["why_not"] = would.checks
     else:
         body |= {"explanation": render(would.trace or {}, lang), "trace": would.trace}
     return reply(200, body)
@@ -274,6 +285,7 @@ async def listing(
     shown, following = page(found, limit, lambda one: (one.id,))
     lang = lang_of(request)
     items = [{k: v for k, v in award_body(one, lang).items() if k != "explanation"} for one in shown]
+    await mark(world.ledger, items, [one.receipt for one in shown])
     return reply(200, {"items": items, "next": following})
 
 
@@ -286,7 +298,9 @@ async def one(request: Request[Any, Any, Any], world: World, caller: Caller, awa
     if not own and not near:
         raise Refusal("not_found", what="award", id=award[:60])
     await world.saw(caller, record.subject, f"award {record.id}")
-    return reply(200, award_body(record, lang_of(request)))
+    body = award_body(record, lang_of(request))
+    await mark(world.ledger, [body], [record.receipt])
+    return reply(200, body)
 
 
 @post("/awards/{award:str}/reverse", tags=TAGS, summary="Take an award back", operation_id="reverseAward")

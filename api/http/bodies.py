@@ -55,7 +55,7 @@ async def register(world: World, caller: Caller, data: Founding, maybe_retry: Re
         read_text(values.name, data.contact, "/contact") if data.contact else None,
         read_text(_landline, data.phone, "/phone") if data.phone else None,
     )
-    base = world.packs.newest().base_standing
+    base = world.pack.base_standing
     answer = await register_bodies(world, [body], actor=caller.id, base=base, retry=maybe_retry)
     return reply(201, {"subject": answer.ref}, answer.replayed)
 

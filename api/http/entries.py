@@ -8,6 +8,7 @@ from litestar.params import Parameter
 
 from api import messages, slips, statement
 from api.auth import Caller
+from api.disputes import mark
 from api.http.reply import reply
 from api.world import World
 from ledger.errors import Refusal
@@ -40,7 +41,10 @@ async def _shown(world: World, caller: Caller, journal: str, seq: int) -> Any:
 async def entry(world: World, caller: Caller, journal: str, seq: int) -> Response[bytes]:
     """The entry as it was hashed: written with sorted keys and no white space, `entry` is the leaf's own bytes."""
     found = await _shown(world, caller, journal, seq)
-    return reply(200, {"journal": journal, "seq": seq, "entry_hash": found.leaf, "entry": found.fields})
+    body = {"journal": journal, "seq": seq, "entry_hash": found.leaf, "entry": found.fields}
+    if found.fields.get("subject") is not None:
+        await mark(world.ledger, [body], [body])
+    return reply(200, body)
 
 
 @get("/entries/{journal:str}/{seq:int}/explain", tags=TAGS, summary="Why", operation_id="explainEntry")

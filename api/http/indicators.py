@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, get
 
+from api import packs
 from api.auth import Caller
 from api.http.reply import reply
 from api.world import World
@@ -12,6 +13,7 @@ from ledger.errors import Refusal
 from rules.engine.model import Field, Indicator
 
 TAGS = ["rules"]
+_PUBLIC = {"public": True}
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def _indicator(one: Indicator) -> dict[str, Any]:
 @get("/groups", tags=TAGS, summary="The eight groups", operation_id="listGroups")
 async def groups(world: World, caller: Caller) -> Response[bytes]:
     """In the order of their codes."""
-    pack = world.packs.newest()
+    pack = world.pack
     items = [{**group.model_dump(mode="json"), "pack": pack.id} for _, group in sorted(pack.groups.items())]
     return reply(200, {"items": items, "next": None})
 
@@ -43,33 +45,27 @@ async def groups(world: World, caller: Caller) -> Response[bytes]:
 @get("/indicators", tags=TAGS, summary="Indicators", operation_id="listIndicators")
 async def indicators(world: World, caller: Caller, group: str | None = None) -> Response[bytes]:
     """What is awarded for what, with the facts a report must state."""
-    pack = world.packs.newest()
+    pack = world.pack
     if group is not None and group not in pack.groups:
         raise Refusal("not_found", what="group", id=group[:40])
     items = [_indicator(one) for one in pack.indicators.values() if group in (None, one.group)]
     return reply(200, {"items": items, "next": None})
 
 
-@get("/packs", tags=TAGS, summary="Rule packs", operation_id="listPacks")
-async def packs(world: World, caller: Caller) -> Response[bytes]:
-    """Every pack of this deployment, oldest first; `hash` is what entries name."""
-    items = [
-        {
-            "id": pack.id,
-            "version": pack.version,
-            "hash": pack.hash,
-            "name": pack.name.model_dump(),
-            "zone": pack.zone,
-            "effective_from": pack.effective_from.isoformat(),
-            "base_standing": pack.base_standing,
-            "adoption": pack.adoption.model_dump(mode="json"),
-            "approval": pack.approval.model_dump(mode="json"),
-            "bands": [band.model_dump(mode="json") for band in pack.bands],
-            "indicators": len(pack.indicators),
-        }
-        for pack in world.packs.packs
-    ]
-    return reply(200, {"items": items, "next": None})
+@get("/packs", opt=_PUBLIC, tags=TAGS, summary="Rule packs", operation_id="listPacks")
+async def listing(world: World) -> Response[bytes]:
+    """Every pack of this deployment, oldest first; `hash` is what entries name. A pack that is `coming` is on public
+    notice: `days_left` until it takes effect, and `changes` against the one before it."""
+    items = await packs.listing(world)
+    now = next(item["hash"] for item in items if item["state"] == "in_force")
+    coming = [item["hash"] for item in items if item["state"] == "coming"]
+    return reply(200, {"in_force": now, "coming": coming, "items": items, "next": None})
 
 
-routes: list[Any] = [groups, indicators, packs]
+@get("/packs/{pack:str}", opt=_PUBLIC, tags=TAGS, summary="One rule pack", operation_id="getPack")
+async def one(world: World, pack: str) -> Response[bytes]:
+    """By its hash, with its files as they were published."""
+    return reply(200, await packs.one(world, pack))
+
+
+routes: list[Any] = [groups, indicators, listing, one]

@@ -115,7 +115,7 @@ def group_codes(world: World, groups: Sequence[str], kind: str) -> list[str]:
     """Codes of groups given by code or Chinese name. Raises `group_unknown`, `group_mismatch`."""
     codes: list[str] = []
     for text in groups:
-        group = world.packs.newest().group_by_text(text)
+        group = world.pack.group_by_text(text)
         if group is None:
             raise Refusal("group_unknown", value=text)
         if group.kind != kind:
@@ -157,7 +157,7 @@ async def register(world: World, caller: Caller, data: Joining, maybe_retry: Ret
     name = read_text(values.name, data.name, "/name")
     rows = partial(_rows, home, grid, groups)
     person = NewPerson(name, data.phone, data.birth, home, grid, agreed, rows)
-    base = world.packs.newest().base_standing
+    base = world.pack.base_standing
     answer = await world.people.register(person, actor=caller.id, base=base, retry=maybe_retry)
     return reply(201, {"subject": answer.ref}, answer.replayed)
 

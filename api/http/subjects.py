@@ -10,6 +10,7 @@ from litestar import Response, get
 
 from api import statement
 from api.auth import Caller
+from api.disputes import mark
 from api.http.reply import Cursor, Limit, cursor_of, key_of, reply
 from api.world import World
 from ledger.errors import Refusal
@@ -68,7 +69,7 @@ async def _record(world: World, subject: str) -> Response[bytes]:
 
 
 async def _balance(world: World, subject: str) -> Response[bytes]:
-    return reply(200, await statement.balance(world.ledger, world.packs.newest(), subject))
+    return reply(200, await statement.balance(world.ledger, world.pack, subject))
 
 
 async def _entries(world: World, subject: str, limit: int, cursor: str | None) -> Response[bytes]:
@@ -76,6 +77,7 @@ async def _entries(world: World, subject: str, limit: int, cursor: str | None) -
     found = await statement.entries(world.ledger, subject, limit + 1, after)
     keys = [(one.pop("recorded_us"), one["journal"], one["seq"]) for one in found]
     following = cursor_of(*keys[limit - 1]) if len(found) > limit else None
+    await mark(world.ledger, found[:limit], found[:limit])
     return reply(200, {"items": found[:limit], "next": following})
 
 

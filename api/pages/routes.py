@@ -3,6 +3,7 @@
 
 import html
 from pathlib import Path
+from typing import Any
 
 import orjson
 from litestar import Litestar, Request, Response, get
@@ -10,7 +11,7 @@ from litestar.datastructures import State
 from litestar.static_files import create_static_files_router
 
 import ledger
-from api import messages
+from api import messages, packs
 from api.pages.page import CSP, filled
 from api.world import World
 
@@ -43,6 +44,43 @@ async def front(world: World) -> Response[bytes]:
         )
     empty = '<tr><td colspan="5">还没有账簿 · No journal yet</td></tr>'
     return _page("front.html", CSP, journals="\n".join(rows) or empty)
+
+
+@get("/packs", opt=_PUBLIC, include_in_schema=False)
+async def rules(world: World) -> Response[bytes]:
+    """The rules on notice: what is coming and what it changes, what is in force, what was before."""
+    items = await packs.listing(world)
+    return _page("packs.html", CSP, packs="\n".join(_pack(item) for item in reversed(items)))
+
+
+_PACK_STATES = {"in_force": "现行 · in force", "coming": "公示中 · on notice", "past": "已被替代 · replaced"}
+_CHANGES = {"added": "新增 · new", "removed": "取消 · gone", "changed": "调整 · changed"}
+
+
+def _pack(item: dict[str, Any]) -> str:
+    """One pack as a section; every word of it comes from a file that people wrote, so every word is escaped."""
+    day = item["effective_from"]
+    when = f"{day} 起适用 · from {day}"
+    if item["state"] == "coming":
+        when += f"，还有 {item['days_left']} 天 · in {item['days_left']} days"
+    adopted = "，".join(filter(None, [item["adoption"]["body"], item["adoption"]["adopted_on"]]))
+    lines = [
+        f"<section><h2>{html.escape(item['name']['zh'])} {html.escape(item['version'])}</h2>",
+        f"<p>{_PACK_STATES[item['state']]} · {html.escape(when)}</p>",
+        f"<p>{html.escape(item['name']['en'])}</p>",
+        f"<p>{html.escape(adopted)}</p>",
+        f'<p class="code">{item["hash"]}</p>',
+    ]
+    if item["changes"]:
+        lines.append("<ul>")
+        for change in item["changes"]:
+            head = " ".join(filter(None, [change["code"], change["name"]["zh"], "·", change["name"]["en"]]))
+            told = [f"<li>{_CHANGES[change['kind']]}: {html.escape(head)}"]
+            for lang in ("zh", "en"):
+                told += [f'<br><span lang="{lang}">{html.escape(one)}</span>' for one in change["details"][lang]]
+            lines.append("".join(told) + "</li>")
+        lines.append("</ul>")
+    return "\n".join([*lines, "</section>"])
 
 
 @get("/docs", opt=_PUBLIC, include_in_schema=False)
@@ -84,4 +122,4 @@ static = create_static_files_router(
     path="/static", directories=[_HERE / "static"], opt=_PUBLIC, include_in_schema=False, name="static"
 )
 
-routes = [front, docs, openapi, verifier, problem, static]
+routes = [front, rules, docs, openapi, verifier, problem, static]

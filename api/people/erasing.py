@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Erasing a person: account, record, indexes, consents, PIN, cards and codes in one commit, then the data key.
+"""Erasing a person: account, record, indexes, consents, PIN, cards, codes and photos in one commit, then the data key.
 
 The commit decides. Before it nothing has happened; after it the row in `erasure` says that the key has to be destroyed
 and the files scrubbed, and whoever comes next goes on from there. The entries stay as they are: they name a random id,
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from api.people.records import Amend, nothing
-from api.people.tables import ACTIVATION, CARD, CONSENT, ERASURE, IDENTITY, PERSON, PIN
+from api.people.tables import ACTIVATION, CARD, CONSENT, ERASURE, IDENTITY, PERSON, PHOTO, PIN
 from api.people.vault import People
 from ledger.book.accounts import erase
 from ledger.codec import canonical
@@ -27,7 +27,7 @@ from ledger.view import View, local_day
 Reason = Literal["wish", "died", "moved_away", "mistake"]
 _MOVES_MAX = 4  # somebody who moves while being erased is followed this often
 _CHUNK = 500
-_NAMING = ("person", "card", "pin", "activation")  # where somebody who has come back is met
+_NAMING = ("person", "card", "pin", "activation", "photo")  # where somebody who has come back is met
 _SHARED = ("phone_index", "tail_index", "name_grid_index")  # digests that several people may have
 
 
@@ -62,7 +62,7 @@ class Erasing:
         return () if self.journal is None else (self.journal,)
 
     def reads(self) -> Iterable[tuple[Table, Key]]:
-        for table in (PERSON, CONSENT, PIN, ERASURE):
+        for table in (PERSON, CONSENT, PIN, PHOTO, ERASURE):
             yield table, (self.subject,)
         for table, keys in ((CARD, self.held.cards), (ACTIVATION, self.held.codes), (IDENTITY, self.held.digests)):
             yield from ((table, (key,)) for key in keys)
@@ -83,6 +83,9 @@ class Erasing:
                 view.remove(IDENTITY, digest)
         for key in list(view.rows(CONSENT, (subject,))):
             view.remove(CONSENT, *key)
+        for key in list(view.rows(PHOTO, (subject,))):
+            needles.add(bytes(key[1]))
+            view.remove(PHOTO, *key)
         pin = view.get(PIN, subject)
         if pin is not None:
             needles.add(pin[1].encode())
@@ -185,12 +188,16 @@ async def held_by(ledger: Ledger, subject: str) -> Held:
 
 
 async def _own(ledger: Ledger, needles: set[bytes]) -> set[bytes]:
-    """Less the digests that somebody else has too: a phone shared in a family, a namesake in the same grid."""
+    """Less the digests that somebody else has too: a phone shared in a family, a namesake in the same grid, a photo
+    that went round."""
     left = set(needles)
     for column in _SHARED:
         for needle in needles:
             if len(needle) == 16 and await ledger.fetch(f"SELECT 1 FROM person WHERE {column} = ? LIMIT 1", needle):
                 left.discard(needle)
+    for needle in needles:
+        if len(needle) == 32 and await ledger.fetch("SELECT 1 FROM photo WHERE digest = ? LIMIT 1", needle):
+            left.discard(needle)
     return left
 
 

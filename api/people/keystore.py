@@ -114,14 +114,14 @@ class Keystore:
         fresh = self.copy.with_name(f"{self.copy.name}.new")
         with self.copy.with_name(f"{self.copy.name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of several server processes one at a time
-            _overwrite(fresh)  # of one that crashed here
+            overwrite(fresh)  # of one that crashed here
             fresh.unlink(missing_ok=True)
             os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with closing(self._apart()) as db:
                 db.execute("VACUUM INTO ?", (str(fresh),))
             with fresh.open("rb+") as written:
                 os.fsync(written.fileno())
-            _overwrite(self.copy)
+            overwrite(self.copy)
             fresh.replace(self.copy)
             folder = os.open(self.copy.parent, os.O_RDONLY)
             os.fsync(folder)
@@ -222,7 +222,7 @@ class _Transaction:
             raise
 
 
-def _overwrite(path: Path) -> None:
+def overwrite(path: Path) -> None:
     """Fill a file with zeros, on the disk, before it is let go."""
     with suppress(FileNotFoundError), path.open("rb+") as file:
         left = path.stat().st_size

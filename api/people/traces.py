@@ -25,7 +25,7 @@ from ledger.store.sqlite import connect
 
 log = logging.getLogger("jifen.traces")
 
-# The vault's tables, each with the first column of its key.
+# The vault's tables, and where a digest of its photos stands beside a report; each with the first column of its key.
 KEYS = {
     "person": "subject",
     "identity": "digest",
@@ -33,6 +33,8 @@ KEYS = {
     "pin": "subject",
     "card": "serial",
     "activation": "digest",
+    "photo": "subject",
+    "report_photo": "digest",
 }
 SMALL = 16 << 20  # bytes: a database up to here is written anew without searching first
 WAIT_S = 3.0  # for somebody who still reads what was there before

@@ -24,7 +24,7 @@ HIDDEN: dict[str, frozenset[str]] = {
     for table in vars(tables).values()
     if isinstance(table, Table)
     and (hidden := frozenset(name for name, kind in table.columns if kind == "blob") - _OPENLY)
-}
+} | {"report_photo": frozenset({"digest"})}  # of a room above: a digest of the vault's photos
 
 
 class Veil:

@@ -20,6 +20,7 @@ from ledger.keys import seal
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Row, Table
 from ledger.view import View, local_day
+from rules.desk import cooling
 from rules.desk.assess import AWAITING, POSTED, REFUSED, REJECTED, assess, content, post
 from rules.desk.batch import STATES
 from rules.desk.prepare import Prepared
@@ -62,7 +63,7 @@ class ApproveCommand:
 
     approval: ApprovalRecord
     waiting: Sequence[tuple[str, Prepared | Refusal]]
-    sheet: bool
+    confirmed: bool
     zone: str
     actor: str
     etag: str | None
@@ -82,6 +83,9 @@ class ApproveCommand:
 
     def decide(self, view: View) -> Answer:
         approval = open_approval(view, self.approval.id, self.etag)
+        day = cooling.until(self.approval.why)
+        if local_day(view.now_us, self.zone) < day:
+            raise Refusal("cooling_off", until=day)
         changed: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         standing = points = 0
@@ -106,7 +110,7 @@ class ApproveCommand:
         try:
             if isinstance(prepared, Refusal):
                 raise prepared
-            level = prepared.confirmed_level if self.sheet else prepared.level
+            level = prepared.confirmed_level if self.confirmed else prepared.level
             entered = local_day(before[19], self.zone)
             assessed = assess(view, prepared, level, entered=entered)
         except Refusal as refusal:

@@ -19,6 +19,7 @@ from ledger.view import View
 from rules.desk.prepare import Prepared
 from rules.engine.calendar import iso
 from rules.engine.evaluate import Outcome, Refused, evaluate
+from rules.reports.confirmers import check_still
 
 POSTED, AWAITING, REJECTED, REFUSED, REVERSED = "posted", "awaiting_approval", "rejected", "refused", "reversed"
 
@@ -62,6 +63,24 @@ def home_now(view: View, home: str, subject: str) -> str:
         home = row[4]
 
 
+def posting_day(view: View, home: str) -> date:
+    """Today, in the journal's zone."""
+    return _day(view.today(home))
+
+
+def tallied(view: View, prepared: Prepared, home: str, pending: Pending | None = None) -> dict[tuple[str, str], int]:
+    """What the report's tallies hold in this commit, by (cap, first day of its window)."""
+    used: dict[tuple[str, str], int] = {}
+    subject = prepared.request.subject
+    for key in prepared.tallies:
+        cap, start = key
+        if pending is not None and (before := pending.tallies.get((home, start, subject, cap))) is not None:
+            used[key] = before
+        elif (row := view.get(TALLY, home, start, subject, cap)) is not None:
+            used[key] = row[4]
+    return used
+
+
 def assess(
     view: View,
     prepared: Prepared,
@@ -75,34 +94,30 @@ def assess(
     `entered` is the day on which it was handed in, where that was before today: a slow approval is not a late report.
     """
     request = prepared.request
-    home, subject = home_now(view, prepared.home, request.subject), request.subject
+    home = home_now(view, prepared.home, request.subject)
+    check_still(view, prepared.confirmers)
     awards.check_cause(view, prepared.cause, prepared.replaces)
+    if prepared.replaces is not None and view.get(CAUSE, prepared.cause) is None:
+        raise Refusal("replaces_other_deed", award=request.replaces)
     for cause in prepared.former_causes:
         if (row := view.get(CAUSE, cause)) is not None:
             raise Refusal("duplicate_cause", journal=row[1], seq=row[2])
     if pending is not None and prepared.cause in pending.causes:
         raise Refusal("duplicate_cause", line=prepared.line)
-    used: dict[tuple[str, str], int] = {}
-    for key in prepared.tallies:
-        cap, start = key
-        if pending is not None and (before := pending.tallies.get((home, start, subject, cap))) is not None:
-            used[key] = before
-        elif (row := view.get(TALLY, home, start, subject, cap)) is not None:
-            used[key] = row[4]
     takeover = bool(view.head(home).takeover)
-    today = view.today(home)
     outcome = evaluate(
         prepared.pack,
         prepared.indicator,
         facts=request.facts,
         evidence_level=level,
         occurred_on=request.occurred_on,
-        posted_on=_day(today if entered is None or takeover else entered),
-        used=used,
+        posted_on=posting_day(view, home) if entered is None or takeover else _day(entered),
+        used=tallied(view, prepared, home, pending),
         takeover=takeover,
     )
     if isinstance(outcome, Refused):
-        raise Refusal(outcome.code, **outcome.facts)
+        # a refusal may be kept under its retry key, so what was reported of the subject stays out of it
+        raise Refusal(outcome.code, **{name: fact for name, fact in outcome.facts.items() if name != "conditions"})
     if pending is not None:
         pending.take(home, prepared, outcome)
     return Assessed(outcome, home, level)

@@ -14,6 +14,7 @@ from ledger.errors import Refusal
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Row, Table
 from ledger.view import View
+from rules.desk import cooling
 from rules.desk.assess import AWAITING, Assessed, assess, award_row, post
 from rules.desk.prepare import Places, Prepared
 from rules.desk.records import award_record
@@ -67,7 +68,8 @@ def above_all(places: Places, codes: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AwardCommand:
-    """Post one award. The hot path: whatever could be done before has been done in `Prepared`."""
+    """Post one award, or let it wait (`second`) where there is a reason to. The hot path: whatever could be done before
+    has been done in `Prepared`."""
 
     prepared: Prepared
     second: Second | None
@@ -88,16 +90,22 @@ class AwardCommand:
         if self.dry:
             raise Previewed(assessed)
         trace = assessed.outcome.trace
-        if self.second is not None:
+        if self.second is not None and (why := self._why(view, assessed.home)):
             row = award_row(view.now_us, prepared, assessed, codec.encode(trace), AWAITING)
-            view.insert(APPROVAL, self._waits(assessed, view.now_us))
+            view.insert(APPROVAL, self._waits(view, assessed, why))
         else:
             _, row = post(view, prepared, assessed)
         view.insert(AWARD, row)
         return Answer(201, prepared.id, award_record(row, trace))
 
-    def _waits(self, assessed: Assessed, at: int) -> Row:
+    def _waits(self, view: View, assessed: Assessed, why: Sequence[dict[str, Any]]) -> Row:
         assert self.second is not None
         outcome = assessed.outcome
-        why = [{"code": "second_person", "indicators": [self.prepared.indicator.code]}]
-        return self.second.row("award", self.prepared.id, why, 1, outcome.standing, outcome.points, at)
+        return self.second.row("award", self.prepared.id, why, 1, outcome.standing, outcome.points, view.now_us)
+
+    def _why(self, view: View, home: str) -> list[dict[str, Any]]:
+        """Why this award is not posted now; empty when it is."""
+        prepared = self.prepared
+        codes = [prepared.indicator.code] if prepared.needs_second else []
+        second = [{"code": "second_person", "indicators": codes}] if codes else []
+        return [*second, *cooling.reason(view, [(prepared, home)])]

@@ -19,6 +19,7 @@ from ledger.errors import Refusal
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Row, Table
 from ledger.view import View
+from rules.desk import cooling
 from rules.desk.assess import AWAITING, Assessed, Pending, assess, award_row, post
 from rules.desk.award import Previewed, Second
 from rules.desk.prepare import Prepared
@@ -64,7 +65,7 @@ class BatchCommand:
 
     def decide(self, view: View) -> Answer:
         judged = [self._judge(view, line, pending) for pending in (Pending(),) for line in self.lines]
-        why = self._why(judged)
+        why = self._why(view, judged)
         if why and self.source == "sheet":
             # What a second person will decide about is what their standing by the list makes of it.
             pending = Pending()
@@ -96,7 +97,7 @@ class BatchCommand:
         except Refusal as refusal:
             return refusal
 
-    def _why(self, judged: Sequence[Assessed | Refusal | None]) -> list[dict[str, Any]]:
+    def _why(self, view: View, judged: Sequence[Assessed | Refusal | None]) -> list[dict[str, Any]]:
         """Why this batch is not one person's decision; empty when it is."""
         why: list[dict[str, Any]] = []
         made = [
@@ -133,7 +134,7 @@ class BatchCommand:
             why.append({"code": "needs_confirmation", "indicators": weak})
         if self.ask:
             why.append({"code": "asked"})
-        return why
+        return why + cooling.reason(view, ((prepared, what.home) for prepared, what in made))
 
     def _store(
         self,

@@ -3,19 +3,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Protocol
+
+import orjson
+
 from ledger.engine import Ledger
 from ledger.errors import Refusal
-from ledger.port import Retry
+from ledger.port import Command, Retry
 from ledger.tables import Row
+from ledger.view import local_day
+from rules.desk import cooling
 from rules.desk.approval import ApproveCommand, Decided, RejectCommand, resealed
 from rules.desk.prepare import Prepared, Preparer, refuse
-from rules.desk.records import ApprovalRecord, Records, approval_record, opened
+from rules.desk.records import ApprovalRecord, Records, opened
 from rules.desk.request import AwardRequest, restated
-from rules.ports import APPROVING, Actor
+from rules.ports import APPROVING, SYSTEM, Actor
+
+
+class Decider(Protocol):
+    """Another room's part in the queue: what a yes or a no to its own kind of matter will do, who may say it, and what
+    is to be done when it was said."""
+
+    async def approval(
+        self, actor: Actor, found: ApprovalRecord, etag: str | None, reason: str | None, retry: Retry | None, /
+    ) -> Command: ...
+    async def rejection(
+        self, actor: Actor, found: ApprovalRecord, etag: str | None, reason: str, retry: Retry | None, /
+    ) -> Command: ...
+    async def decided(self, found: ApprovalRecord, /) -> Decided: ...
+    async def settled(self) -> None: ...
 
 
 class Approvals:
-    """What waits for a second person, decided."""
+    """What waits for a second person, decided. `others` decide about kinds of matters that are not the desk's."""
 
     def __init__(self, ledger: Ledger, records: Records, preparer: Preparer) -> None:
         self.ledger = ledger
@@ -23,6 +44,7 @@ class Approvals:
         self._preparer = preparer
         self.places = preparer.places
         self.shelf = preparer.shelf
+        self.others: dict[str, Decider] = {}
 
     async def approve(
         self,
@@ -34,29 +56,64 @@ class Approvals:
         retry: Retry | None = None,
     ) -> tuple[Decided, bool]:
         """Post what waits, judged again now. The flag tells that this is the answer to an earlier request."""
+        other: Decider | None = None
         try:
-            command = await self._approval(actor, approval, etag, reason, retry)
+            found = await self.records.approval(approval)
+            other = self.others.get(found.kind)
+            command: Command = (
+                await self._approval(actor, found, etag, reason, retry)
+                if other is None
+                else await other.approval(actor, found, etag, reason, retry)
+            )
         except Refusal as refusal:
             answer = await refuse(self.ledger, retry, refusal)
         else:
             answer = await self.ledger.submit(command)
         if answer.replayed:
             return await self._decided(answer.ref), True
+        if other is not None:
+            await other.settled()
         return answer.value, False
 
+    async def ripen(self) -> int:
+        """Post what only had to wait for its day: nobody stands by it, so its evidence stays as strong as it was."""
+        today = local_day(self.ledger.clock(), self.shelf.newest().zone)
+        done = 0
+        for id_, why in await self.ledger.fetch("SELECT id, why FROM approval WHERE state = 'open' ORDER BY id"):
+            told = orjson.loads(why)
+            if cooling.only(told) and cooling.until(told) <= today:
+                found = await self.records.approval(id_)
+                rows = await self._targets(found)
+                with suppress(Refusal):  # decided meanwhile, or nobody's account any more: shown in the queue as it is
+                    await self.ledger.submit(await self._command(SYSTEM, found, rows, confirmed=False))
+                    done += 1
+        return done
+
     async def _approval(
-        self, actor: Actor, id_: str, etag: str | None, reason: str | None, retry: Retry | None
+        self, actor: Actor, found: ApprovalRecord, etag: str | None, reason: str | None, retry: Retry | None
     ) -> ApproveCommand:
-        found = await self.records.approval(id_)
         self._may_decide(actor, found)
         if actor.id == found.proposer or (actor.subject is not None and actor.subject == found.proposer_subject):
-            raise Refusal("same_person", approval=id_)
+            raise Refusal("same_person", approval=found.id)
         rows = await self._targets(found)
         own = [row[2] for row in rows if actor.subject is not None and row[6] == actor.subject]
         if own:
             raise Refusal("self_award", rows=[line for line in own if line is not None])
-        keys = await self._preparer.keys(sorted({row[6] for row in rows}))
         source = "api" if found.kind == "award" else (await self.records.batch_row(found.target))[2]
+        return await self._command(actor, found, rows, source == "sheet", etag, reason, retry)
+
+    async def _command(
+        self,
+        actor: Actor,
+        found: ApprovalRecord,
+        rows: list[Row],
+        confirmed: bool,
+        etag: str | None = None,
+        reason: str | None = None,
+        retry: Retry | None = None,
+    ) -> ApproveCommand:
+        """`confirmed`: the actor stands by the list, which makes its evidence stronger."""
+        keys = await self._preparer.keys(sorted({row[6] for row in rows}))
         requests: list[AwardRequest | Refusal] = []
         for row in rows:
             key = keys.get(row[6])
@@ -73,8 +130,8 @@ class Approvals:
         return ApproveCommand(
             approval=found,
             waiting=waiting,
-            sheet=source == "sheet",
-            zone=self.shelf.newest().zone,
+            confirmed=confirmed,
+            zone=self.shelf.zone,
             actor=actor.id,
             etag=etag,
             reason=reason,
@@ -95,26 +152,31 @@ class Approvals:
         """Send back what waits; whoever proposed it may take it back too."""
         try:
             found = await self.records.approval(approval)
-            if actor.id != found.proposer:
-                self._may_decide(actor, found)
-            rows = await self._targets(found)
-            sealed: dict[str, bytes] = {}
-            if found.kind == "award":
-                keys = await self._preparer.keys([row[6] for row in rows])
-                story = {"rejection": {"reason": reason, "actor": actor.id}}
-                sealed = {
-                    row[0]: resealed(row, opened(row, keys[row[6]]), keys[row[6]], story)
-                    for row in rows
-                    if row[6] in keys
-                }
+            command = await self._rejection(actor, found, etag, reason, retry)
         except Refusal as refusal:
             answer = await refuse(self.ledger, retry, refusal)
         else:
-            command = RejectCommand(found, [row[0] for row in rows], sealed, actor.id, etag, reason, retry)
             answer = await self.ledger.submit(command)
         if answer.replayed:
             return await self._decided(answer.ref), True
         return answer.value, False
+
+    async def _rejection(
+        self, actor: Actor, found: ApprovalRecord, etag: str | None, reason: str, retry: Retry | None
+    ) -> Command:
+        if (other := self.others.get(found.kind)) is not None:
+            return await other.rejection(actor, found, etag, reason, retry)
+        if actor.id != found.proposer:
+            self._may_decide(actor, found)
+        rows = await self._targets(found)
+        sealed: dict[str, bytes] = {}
+        if found.kind == "award":
+            keys = await self._preparer.keys([row[6] for row in rows])
+            story = {"rejection": {"reason": reason, "actor": actor.id}}
+            sealed = {
+                row[0]: resealed(row, opened(row, keys[row[6]]), keys[row[6]], story) for row in rows if row[6] in keys
+            }
+        return RejectCommand(found, [row[0] for row in rows], sealed, actor.id, etag, reason, retry)
 
     def _may_decide(self, actor: Actor, approval: ApprovalRecord) -> None:
         for place in approval.places:
@@ -128,7 +190,9 @@ class Approvals:
 
     async def _decided(self, id_: str) -> Decided:
         """A decision as it stands in the store, for who asks again."""
-        found = approval_record(await self.records.approval_row(id_))
+        found = await self.records.approval(id_)
+        if (other := self.others.get(found.kind)) is not None:
+            return await other.decided(found)
         if found.kind == "award":
             award = await self.records.award(found.target)
             return Decided(id_, "award", found.target, found.state, award.standing, award.points, {}, found.changed)

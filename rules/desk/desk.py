@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,21 +12,23 @@ from zoneinfo import ZoneInfo
 from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.ids import ordered_id
-from ledger.port import Retry
+from ledger.port import Command, Retry
 from rules.desk.approval import Decided
 from rules.desk.assess import AWAITING, Assessed
 from rules.desk.award import AwardCommand, Previewed, Second, above_all
 from rules.desk.batch import ROWS_MAX, BatchAnswer, BatchCommand, Line, OnError, Source
-from rules.desk.deciding import Approvals
+from rules.desk.deciding import Approvals, Decider
 from rules.desk.prepare import Places, Prepared, Preparer, refuse
 from rules.desk.records import AwardRecord, BatchRecord, Records
 from rules.desk.request import SHEET_LEVEL, AwardRequest, Evidence
 from rules.desk.reversal import Reversal
 from rules.desk.reversing import Reversals
+from rules.desk.whynot import WhyNot
 from rules.ports import Actor, Vault
 from rules.shelf import Shelf
 
 RowIn = tuple[int, AwardRequest | Refusal | None]
+Along = Callable[[AwardCommand], Command]  # a command around an award's, for what must happen together with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,15 @@ class AwardAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a report would become, or why not; nothing was changed."""
+    """What a report would become, or why not; nothing was changed. `checks` are those of a refused one, as far as the
+    report could be put together: see `rules.engine.review`."""
 
     state: str
     standing: int = 0
     points: int = 0
     trace: Mapping[str, Any] | None = None
     refusal: Refusal | None = None
+    checks: Sequence[Mapping[str, Any]] = ()
 
 
 class Desk:
@@ -60,18 +64,23 @@ class Desk:
         self._preparer = Preparer(ledger, vault, register, shelf)
         self._approvals = Approvals(ledger, self.records, self._preparer)
         self._reversals = Reversals(ledger, self.records, self._preparer)
+        self.confirmers = self._preparer.confirmers
         self._months: dict[tuple[str, str], dict[str, int]] = {}
 
     # one award -------------------------------------------------------------------------------------------------
 
-    async def award(self, actor: Actor, request: AwardRequest, retry: Retry | None = None) -> AwardAnswer:
-        """Post one award, or put it before a second person. Raises every reason why not."""
+    async def award(
+        self, actor: Actor, request: AwardRequest, retry: Retry | None = None, along: Along | None = None
+    ) -> AwardAnswer:
+        """Post one award, or put it before a second person; `along` adds what belongs to the same commit. Raises every
+        reason why not."""
         try:
             prepared = await self._preparer.one(actor, request, self.ledger.new_id("txn"))
         except Refusal as refusal:
             answer = await refuse(self.ledger, retry, refusal)
         else:
-            answer = await self.ledger.submit(AwardCommand(prepared, self._second(actor, prepared), retry))
+            command = AwardCommand(prepared, self._second(actor, prepared), retry)
+            answer = await self.ledger.submit(command if along is None else along(command))
         if answer.replayed:
             return await self._again(answer.ref)
         return AwardAnswer(answer.value)
@@ -90,21 +99,33 @@ class Desk:
 
     async def evaluate(self, actor: Actor, request: AwardRequest) -> Judgement:
         """What `award` would do now."""
-        state: str | None = None
+        prepared: Prepared | None = None
         try:
             prepared = await self._preparer.one(actor, request, self.ledger.new_id("txn"))
-            state = AWAITING if prepared.needs_second else None
-            await self.ledger.submit(AwardCommand(prepared, None, None, dry=True))
-        except Previewed as seen:
-            assessed: Assessed = seen.value
-            outcome = assessed.outcome
-            return Judgement(state or outcome.state, outcome.standing, outcome.points, outcome.trace)
+            assessed: Assessed = await self._dry(AwardCommand(prepared, None, None, dry=True))
         except Refusal as refusal:
-            return Judgement("refused", refusal=refusal)
+            return Judgement("refused", refusal=refusal, checks=await self._checks(prepared))
+        outcome = assessed.outcome
+        state = AWAITING if prepared.needs_second or prepared.indicator.cooling else outcome.state
+        return Judgement(state, outcome.standing, outcome.points, outcome.trace)
+
+    async def _checks(self, prepared: Prepared | None) -> Sequence[Mapping[str, Any]]:
+        """All that a refused report was judged by; nothing where it was never put together or its account is gone."""
+        try:
+            return () if prepared is None else await self._dry(WhyNot(prepared))
+        except Refusal:
+            return ()
+
+    async def _dry(self, command: Command) -> Any:
+        """What a command sees that always leaves by its preview."""
+        try:
+            await self.ledger.submit(command)
+        except Previewed as seen:
+            return seen.value
         raise AssertionError("a dry run always leaves by its preview")
 
     def _second(self, actor: Actor, prepared: Prepared) -> Second | None:
-        if not prepared.needs_second:
+        if not (prepared.needs_second or prepared.indicator.cooling):
             return None
         return Second(self.ledger.new_id("apr"), actor, prepared.place, (prepared.place,))
 
@@ -175,14 +196,15 @@ class Desk:
         places = tuple(sorted({p.place for p in made}))
         where = above_all(self.places, places) if places else next((place for _, place in actor.roles), "")
         second = Second(self.ledger.new_id("apr"), actor, where, places)
+        limits = self.shelf.at(self.ledger.clock()).approval
         return BatchCommand(
             id=id_,
             lines=lines,
             source=source,
             on_error=on_error,
             second=second,
-            limits=self.shelf.newest().approval,
-            month_points=await self._month_before() if len(made) > self.shelf.newest().approval.share_rows else {},
+            limits=limits,
+            month_points=await self._month_before() if len(made) > limits.share_rows else {},
             ask=ask,
             retry=retry,
             journals=tuple(sorted({p.home for p in made})),
@@ -192,7 +214,7 @@ class Desk:
 
     async def _month_before(self) -> dict[str, int]:
         """Points that each journal gave in the calendar month before this one."""
-        zone = self.shelf.newest().zone
+        zone = self.shelf.zone
         today = datetime.fromtimestamp(self.ledger.clock() / 1_000_000, ZoneInfo(zone))
         first = today.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         before = (first - timedelta(days=1)).replace(day=1)
@@ -207,6 +229,10 @@ class Desk:
             )
             self._months = {key: {journal: int(points) for journal, points in rows}}
         return self._months[key]
+
+    async def ripen(self) -> int:
+        """Post what has waited out its cooling-off; how many decisions."""
+        return await self._approvals.ripen()
 
     # what waits, and what is taken back ----------------------------------------------------------------------------
 
@@ -227,6 +253,10 @@ class Desk:
     ) -> tuple[Decided, bool]:
         """Send back what waits; whoever proposed it may take it back too."""
         return await self._approvals.reject(actor, approval, reason=reason, etag=etag, retry=retry)
+
+    def shares_queue(self, kind: str, decider: Decider) -> None:
+        """Let approvals of another kind wait in the desk's queue, and be decided by `decider`."""
+        self._approvals.others[kind] = decider
 
     async def reverse(
         self, actor: Actor, award: str, *, reason: str, occurred_on: str, retry: Retry | None = None

@@ -25,8 +25,10 @@ from rules.desk.subjects import Known, Subjects
 from rules.engine.calendar import iso
 from rules.engine.evaluate import counters
 from rules.engine.model import Indicator, Pack
-from rules.ports import AWARDING, Actor, Vault
+from rules.ports import AWARDING, Actor, Vault, living_keys
+from rules.reports.confirmers import Confirmers
 from rules.shelf import Shelf
+from rules.tables import CONFIRMER
 
 
 class Places(Protocol):
@@ -58,6 +60,7 @@ class Prepared:
     line: int | None = None
     batch: str | None = None
     replaces: Link | None = None
+    confirmers: tuple[Key, ...] = ()
 
     @property
     def needs_second(self) -> bool:
@@ -81,6 +84,7 @@ class Prepared:
             wanted += [(BALANCE, (home, f"minus:{subject}")), (BALANCE, (home, f"debt:{subject}"))]
         wanted += [(TALLY, (home, start, subject, cap)) for cap, start in self.tallies]
         wanted += [(CAUSE, (cause,)) for cause in self.former_causes]
+        wanted += [(CONFIRMER, (who,)) for who, _ in self.confirmers]
         return wanted
 
 
@@ -117,6 +121,7 @@ class Preparer:
         self.places = places
         self.shelf = shelf
         self.subjects = Subjects(ledger)
+        self.confirmers = Confirmers(ledger, vault, places)
 
     async def one(self, actor: Actor, request: AwardRequest, txn: str) -> Prepared:
         """A new report, by the one who makes it. Raises what is wrong with either."""
@@ -124,7 +129,10 @@ class Preparer:
         key = await self.vault.data_key(request.subject)
         replaced = await self._replaced(request) if request.replaces else None
         self._allow(actor, request, known)
-        return self._resolve(actor.id, request, known, key, txn, replaced)
+        standing = await self.confirmers.standing([request])
+        prepared = self._resolve(actor.id, request, known, key, txn, replaced)
+        prepared.confirmers = standing.check(actor, request, prepared.indicator, prepared.place)
+        return prepared
 
     async def many(
         self, actor: Actor, requests: Sequence[AwardRequest], txn: str, *, again: bool = False
@@ -135,6 +143,7 @@ class Preparer:
         """
         known = await self.subjects.many({request.subject for request in requests})
         keys = await self.keys([subject for subject, found in known.items() if isinstance(found, Known)])
+        standing = await self.confirmers.standing(requests)
         done: list[Prepared | Refusal] = []
         for request in requests:
             try:
@@ -147,7 +156,10 @@ class Preparer:
                 replaced = await self._replaced(request) if request.replaces else None
                 if not again:
                     self._allow(actor, request, found)
-                done.append(self._resolve(actor.id, request, found, key, txn, replaced))
+                prepared = self._resolve(actor.id, request, found, key, txn, replaced)
+                brought_by = None if again else actor
+                prepared.confirmers = standing.check(brought_by, request, prepared.indicator, prepared.place)
+                done.append(prepared)
             except Unavailable:
                 raise
             except Refusal as refusal:
@@ -155,20 +167,8 @@ class Preparer:
         return done
 
     async def keys(self, subjects: Sequence[str]) -> Mapping[str, bytes]:
-        """Data keys of those who still have one: an erasure under way must not refuse a whole sheet."""
-        try:
-            return await self.vault.data_keys(subjects)
-        except Refusal as refusal:
-            if refusal.code != "subject_erased":
-                raise
-        keys: dict[str, bytes] = {}
-        for subject in subjects:
-            try:
-                keys[subject] = await self.vault.data_key(subject)
-            except Refusal as refusal:
-                if refusal.code != "subject_erased":
-                    raise
-        return keys
+        """Data keys of those who still have one."""
+        return await living_keys(self.vault, subjects)
 
     def _allow(self, actor: Actor, request: AwardRequest, known: Known) -> None:
         """May this actor report this deed? The place of the deed decides, and nobody does it for themselves."""
@@ -206,38 +206,41 @@ class Preparer:
             home=known.home,
             key=key,
             act=Act(actor, day, said, txn, key=key, memo=request.note.encode() if request.note else None),
-            cause=self._cause(request, indicator, place, day),
-            former_causes=tuple(self._cause(request, indicator, old, day) for old in former),
-            tallies=tally_keys(indicator, request.occurred_on),
+            cause=self._cause(request, pack, indicator, place, day),
+            former_causes=tuple(self._cause(request, pack, indicator, old, day) for old in former),
+            tallies=tally_keys(pack, indicator, request.occurred_on),
             evidence=evidence_bytes(request),
             level=request.level,
             proposer=actor,
             replaces=replaces,
         )
 
-    def _cause(self, request: AwardRequest, indicator: Indicator, place: str, day: str) -> bytes:
-        made = cause_bytes(request, indicator, place)
-        return self.ledger.cause(indicator.code, made, request.subject, day if request.cause is None else None)
+    def _cause(self, request: AwardRequest, pack: Pack, indicator: Indicator, place: str, day: str) -> bytes:
+        # Place, day and start do not make two hats' deeds the same one; a case's number does.
+        scope = indicator.code if request.cause is None else pack.cause_scope(indicator)
+        made = cause_bytes(request, indicator if scope == indicator.code else None, place)
+        return self.ledger.cause(scope, made, request.subject, day if request.cause is None else None)
 
     async def _replaced(self, request: AwardRequest) -> Link | None:
-        """The entry whose place this award takes. Raises `not_found` unless it is a reversed award of this subject."""
+        """The entry whose place this award takes. Raises `not_found` unless it is a reversed award of this subject and
+        of this indicator, or of one that scores the same cases."""
         if request.replaces is None:
             return None
         rows = await self.ledger.fetch(
-            "SELECT journal, seq, leaf, state FROM award WHERE id = ? AND subject = ? AND indicator = ?",
+            "SELECT journal, seq, leaf, state, indicator FROM award WHERE id = ? AND subject = ?",
             request.replaces,
             request.subject,
-            request.indicator,
         )
-        if not rows or rows[0][1] is None:
+        pack, indicator = self.shelf.indicator(request.indicator, request.occurred_on)
+        if not rows or rows[0][1] is None or not pack.same_scope(rows[0][4], indicator):
             raise Refusal("not_found", what="award", id=request.replaces[:60])
-        journal, seq, leaf, state = rows[0]
+        journal, seq, leaf, state, _ = rows[0]
         if state != "reversed":
             raise Refusal("duplicate_cause", journal=journal, seq=seq)
         return Link("replaces", journal, seq, bytes(leaf).hex())
 
 
 @lru_cache(maxsize=16384)
-def tally_keys(indicator: Indicator, day: date) -> tuple[tuple[str, str], ...]:
-    """(cap, first day of its window) of every tally that an award touches."""
-    return tuple((counter.id, iso(counter.start)) for counter in counters(indicator, day))
+def tally_keys(pack: Pack, indicator: Indicator, day: date) -> tuple[tuple[str, str], ...]:
+    """(cap, first day of its window) of every tally that an award adds to or looks at."""
+    return tuple((counter.id, iso(counter.start)) for counter in counters(pack, indicator, day))

@@ -20,12 +20,14 @@ CONFIRMED_LEVEL = "E2"  # the same list when someone else stands by it
 
 
 class Evidence(NamedTuple):
-    """One piece of evidence: what it is, how strong, and where it can be found again."""
+    """One piece of evidence: what it is, how strong, where it can be found again, and which registered confirmer stands
+    by it."""
 
     kind: str
     level: str
     sha256: str | None = None
     reference: str | None = None
+    confirmed_by: str | None = None
 
 
 class Cause(NamedTuple):
@@ -104,10 +106,11 @@ def evidence_bytes(request: AwardRequest) -> tuple[bytes, ...]:
     return tuple(codec.encode(_proof(item)) for item in request.evidence)
 
 
-def cause_bytes(request: AwardRequest, indicator: Indicator, place: str) -> bytes:
+def cause_bytes(request: AwardRequest, indicator: Indicator | None, place: str) -> bytes:
     """What makes this deed this deed, beside its subject and indicator.
 
-    The place is that of the deed, so the cause survives a move of the subject. An indicator may add fields of its own.
+    The place is that of the deed, so the cause survives a move of the subject. An indicator may add fields of its own;
+    without one, several indicators score the same deeds and none of them may add what the others do not know.
     """
     made: dict[str, Any]
     if request.cause is not None:
@@ -116,6 +119,8 @@ def cause_bytes(request: AwardRequest, indicator: Indicator, place: str) -> byte
         made = {"place": place, "day": iso(request.occurred_on)}
         if request.start is not None:
             made["start"] = request.start
+    if indicator is None:
+        return codec.encode(made)
     for word in indicator.cause:
         if word not in CAUSE_WORDS:
             declared = indicator.field(word)
@@ -131,6 +136,8 @@ def _proof(item: Evidence) -> dict[str, Any]:
         said["sha256"] = item.sha256
     if item.reference is not None:
         said["reference"] = item.reference
+    if item.confirmed_by is not None:
+        said["confirmed_by"] = item.confirmed_by
     return said
 
 

@@ -61,7 +61,7 @@ class Reversals:
         retry: Retry | None,
     ) -> tuple[list[Reversal], bool]:
         try:
-            today = local_day(self.ledger.clock(), self.shelf.newest().zone)
+            today = local_day(self.ledger.clock(), self.shelf.zone)
             if occurred_on > today:
                 wrong = {"pointer": "/occurred_on", "code": "in_future", "found": occurred_on, "allowed": f"..{today}"}
                 raise Refusal("facts_invalid", errors=[wrong])
@@ -95,6 +95,15 @@ class Reversals:
         if answer.replayed:
             return await self._reversals(answer.ref), True
         return answer.value, False
+
+    async def single(self, actor: Actor, row: Row, reason: str, occurred_on: str) -> ReverseCommand | Reversal:
+        """The reversal of one award as part of another command, or why there can be none. Whether this actor may do
+        so is for the caller to say."""
+        (one,) = await self._originals(actor, [row], reason, occurred_on)
+        if isinstance(one, Reversal):
+            return one
+        others = await self._siblings(row)
+        return ReverseCommand([one], row[1], others, reason, actor.id, row[0], None, (one.home,), 1)
 
     async def _siblings(self, row: Row) -> list[str]:
         """The other awards of a single award's batch, which then may be wholly reversed."""

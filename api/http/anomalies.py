@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where somebody should look: patterns among the awards of a place and a few months."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from api import messages
+from api.anomalies import look
+from api.auth import Caller
+from api.http.awards import lang_of
+from api.http.reply import reply
+from api.invalid import invalid
+from api.world import World
+from ledger.errors import Refusal
+from rules.watch.anomalies import Finding
+
+LOOKING = frozenset({"approver", "street_staff", "county_admin", "auditor"})
+DAYS_MAX = 184
+
+
+def finding_body(one: Finding, lang: messages.Lang) -> dict[str, Any]:
+    """A finding as data and in words."""
+    return {
+        "kind": one.kind,
+        "day": one.day,
+        "subjects": list(one.subjects),
+        "awards": list(one.awards),
+        "facts": dict(one.facts),
+        "detail": messages.sentence(f"anomaly_{one.kind}", "detail", lang, {"day": one.day, **one.facts}),
+    }
+
+
+@get("/anomalies", tags=["awards"], summary="What does not look right", operation_id="listAnomalies")
+async def listing(
+    request: Request[Any, Any, Any],
+    world: World,
+    caller: Caller,
+    place: Annotated[str, Parameter(max_length=40)],
+    from_: Annotated[date, Parameter(query="from")],
+    to: Annotated[date, Parameter(query="to")],
+) -> Response[bytes]:
+    """Deeds of these days at a place and below it. It accuses nobody and changes nothing; a person has to look."""
+    caller.require("lists:read")
+    world.register.place(place)
+    if not caller.actor.may(LOOKING, place, world.covers):
+        raise Refusal("forbidden", scope="lists:read", place=place)
+    if not timedelta(0) <= to - from_ <= timedelta(days=DAYS_MAX):
+        raise invalid([{"pointer": "/to", "code": "out_of_range", "allowed": f"{from_} + 0..{DAYS_MAX} d"}])
+    found = await look(world, caller, place, from_.isoformat(), to.isoformat())
+    items = [finding_body(one, lang_of(request)) for one in found]
+    return reply(200, {"items": items, "next": None}, headers={"Cache-Control": "no-store"})
+
+
+routes = [listing]
