@@ -14,7 +14,9 @@ async def look(world: World, caller: Caller, place: str, from_day: str, to_day: 
     staff = await world.ledger.fetch(
         "SELECT s.id, m.grid FROM staff s JOIN subject m ON m.subject = s.subject WHERE s.subject <> ''"
     )
-    found = findings(await deeds(world.ledger, world.people, place, from_day, to_day), dict(staff))
+    capacity = await world.ledger.fetch("SELECT id, daily_people FROM confirmer WHERE daily_people IS NOT NULL")
+    there = await deeds(world.ledger, world.people, place, from_day, to_day)
+    found = findings(there, dict(staff), dict(capacity))
     for subject in sorted({subject for one in found for subject in one.subjects}):
         await world.saw(caller, subject, f"anomalies {from_day}..{to_day}")
     return found

@@ -410,9 +410,10 @@ def test_what_changes_is_said_in_words() -> None:
     assert ("changed", "removed") == (told["RE-01"].kind, told["RE-02"].kind)
     said = told["RE-01"].details
     assert {
-        "zh": "兑换积分：服务时长每60计1分 → 时长每60计2分",
-        "en": "points: 1 for every 60 of Time served → 2 for every 60 of Time",
+        "zh": "兑换积分：服务时长每 1 小时计 1 分 → 时长每 1 小时计 2 分，不满的不计",
+        "en": "points: Time served: 1 for every 1 hour → Time: 2 for every 1 hour, parts do not count",
     } in said
+    assert "填报项：服务时长（1–1440 分钟） → 时长（1–1440 分钟）" in [one["zh"] for one in said]
 
 
 ROLES = {"leader": LEADER, "council": COUNCIL, "approver": APPROVER}

@@ -10,7 +10,8 @@ from api.auth import Caller
 from api.http.reply import reply
 from api.world import World
 from ledger.errors import Refusal
-from rules.engine.model import Field, Indicator
+from rules.engine.model import Field, Indicator, Pack
+from rules.engine.wording import LANGS, statement
 
 TAGS = ["rules"]
 _PUBLIC = {"public": True}
@@ -29,9 +30,11 @@ def _field(field: Field) -> dict[str, Any]:
     }
 
 
-def _indicator(one: Indicator) -> dict[str, Any]:
+def _indicator(pack: Pack, one: Indicator) -> dict[str, Any]:
+    """As the pack has it, and as a notice says it: `says` are its sentences in both languages."""
     said = one.model_dump(mode="json", by_alias=True, exclude={"fields", "examples"})
-    return {**said, "fields": [_field(field) for field in one.fields]}
+    says = {lang: statement(pack, one, lang) for lang in LANGS}
+    return {**said, "fields": [_field(field) for field in one.fields], "says": says}
 
 
 @get("/groups", tags=TAGS, summary="The eight groups", operation_id="listGroups")
@@ -48,7 +51,7 @@ async def indicators(world: World, caller: Caller, group: str | None = None) -> 
     pack = world.pack
     if group is not None and group not in pack.groups:
         raise Refusal("not_found", what="group", id=group[:40])
-    items = [_indicator(one) for one in pack.indicators.values() if group in (None, one.group)]
+    items = [_indicator(pack, one) for one in pack.indicators.values() if group in (None, one.group)]
     return reply(200, {"items": items, "next": None})
 
 

@@ -14,6 +14,9 @@ import ledger
 from api import messages, packs
 from api.pages.page import CSP, filled
 from api.world import World
+from rules.engine.explain import amount
+from rules.engine.model import Pack
+from rules.engine.wording import statement
 
 VERIFIER = Path(ledger.__file__).parent / "verifier.py"
 _HERE = Path(__file__).parent
@@ -50,7 +53,24 @@ async def front(world: World) -> Response[bytes]:
 async def rules(world: World) -> Response[bytes]:
     """The rules on notice: what is coming and what it changes, what is in force, what was before."""
     items = await packs.listing(world)
-    return _page("packs.html", CSP, packs="\n".join(_pack(item) for item in reversed(items)))
+    told = [_pack(item) + (_catalogue(world.pack) if item["state"] == "in_force" else "") for item in reversed(items)]
+    return _page("packs.html", CSP, packs="\n".join(told))
+
+
+def _catalogue(pack: Pack) -> str:
+    """Every rule in force in words, by group: what hangs on the wall is made from what runs."""
+    bands = "，".join(f"{band.code} {band.name.zh} ≥ {amount(band.min)} 分" for band in pack.bands)
+    lines = [f"<section><h2>等级 <span lang=en>Grades</span></h2><p>{html.escape(bands)}</p></section>"]
+    for group in pack.groups.values():
+        lines.append(f"<section><h2>{group.code} {html.escape(group.name.zh)} ")
+        lines.append(f'<span lang="en">{html.escape(group.name.en)}</span></h2><dl class="rules">')
+        for one in pack.indicators.values():
+            if one.group == group.code:
+                said = "".join(f"<li>{html.escape(line)}</li>" for line in statement(pack, one, "zh"))
+                lines.append(f'<dt><span class="code">{one.code}</span> {html.escape(one.name.zh)}')
+                lines.append(f' <span lang="en">{html.escape(one.name.en)}</span></dt><dd><ul>{said}</ul></dd>')
+        lines.append("</dl></section>")
+    return "\n".join(lines)
 
 
 _PACK_STATES = {"in_force": "现行 · in force", "coming": "公示中 · on notice", "past": "已被替代 · replaced"}

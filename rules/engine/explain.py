@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-_UNITS = {
+UNITS = {
     "zh": {
         "minute": "分钟",
         "fen": "元",
@@ -32,7 +32,7 @@ _UNITS = {
         "tenth": "",
     },
 }
-_WINDOWS = {
+WINDOWS = {
     "zh": {"day": "每日", "month": "每月", "quarter": "每季度", "year": "每年", "ever": "累计"},
     "en": {
         "day": "a day",
@@ -52,7 +52,7 @@ _THIS_WINDOW = {
         "ever": "so far",
     },
 }
-_BOOKS = {
+BOOKS = {
     "zh": {"standing": "信用分", "points": "兑换积分", "count": "次数"},
     "en": {"standing": "Standing", "points": "Points", "count": "Number of awards"},
 }
@@ -194,7 +194,7 @@ def looked(rule: Mapping[str, Any], condition: Mapping[str, Any], lang: str) -> 
 
 def window_words(window: str, lang: str, *, this: bool = False) -> str:
     """What the window of a cap is called: "a year", or `this` one: "that year"."""
-    return (_THIS_WINDOW if this else _WINDOWS)[lang][window]
+    return (_THIS_WINDOW if this else WINDOWS)[lang][window]
 
 
 class _Prose:
@@ -204,7 +204,7 @@ class _Prose:
         self.say = _SENTENCES[lang]
 
     def lines(self) -> list[str]:
-        trace, rule, say, books = self.trace, self.rule, self.say, _BOOKS[self.lang]
+        trace, rule, say, books = self.trace, self.rule, self.say, BOOKS[self.lang]
         standing, points = trace["standing"], trace["points"]
         lines = [say["head"](rule["name"][self.lang], rule["code"], trace["occurred_on"], trace["posted_on"])]
         for field, value in trace["facts"].items():
@@ -264,8 +264,8 @@ class _Prose:
         asked, let = cap["asked"], cap["let"]
         write, unit = self.measure(on)
         words = (
-            _BOOKS[self.lang].get(on) or self.label(on),
-            _WINDOWS[self.lang][window],
+            BOOKS[self.lang].get(on) or self.label(on),
+            WINDOWS[self.lang][window],
             write(cap["limit"]) + unit,
             _THIS_WINDOW[self.lang][window],
             write(cap["used_before"]) + unit,
@@ -371,7 +371,7 @@ class _Prose:
         if on in ("standing", "points"):
             return amount, "分" if self.lang == "zh" else ""
         unit: str = self.rule["fields"][on].get("unit", "")
-        word = _UNITS[self.lang].get(unit, unit)
+        word = UNITS[self.lang].get(unit, unit)
         if word and self.lang == "en" and unit != "percent":
             word = f" {word}"
         return amount if unit == "fen" else str, word

@@ -9,9 +9,8 @@ from typing import Any, Literal, cast
 
 from rules.engine.explain import amount
 from rules.engine.model import Indicator, Pack
+from rules.engine.wording import LANGS, Lang, cap, condition, fact, worth
 
-Lang = Literal["zh", "en"]
-LANGS: tuple[Lang, ...] = ("zh", "en")
 Words = dict[Lang, str]
 Raw = Mapping[str, Any]
 
@@ -53,18 +52,6 @@ _ATTRIBUTES: dict[str, tuple[str, str]] = {
 }
 _PACK = {"name", "base_standing", "bands", "groups", "categories", "approval", "sources"}
 _SETS = {"exclusion_sets", "highest_sets"}
-_WINDOWS: dict[str, tuple[str, str]] = {
-    "day": ("每日", "a day"),
-    "month": ("每月", "a month"),
-    "quarter": ("每季度", "a quarter"),
-    "year": ("每年", "a year"),
-    "ever": ("累计", "altogether"),
-}
-_COUNTED: dict[str, tuple[str, str]] = {
-    "count": ("次数", "awards"),
-    "standing": ("信用分", "standing"),
-    "points": ("兑换积分", "points"),
-}
 _NOTHING: Words = {"zh": "无", "en": "none"}
 
 
@@ -139,9 +126,14 @@ def _words(attribute: str, value: Any, owner: Indicator | Pack) -> Words:
     if value in (None, [], {}, ""):
         return _NOTHING
     if isinstance(owner, Indicator) and attribute in ("standing", "points"):
-        return _each(lambda at: _value(value, owner, at))
+        form = owner.standing if attribute == "standing" else owner.points
+        return _NOTHING if form is None else _each(lambda at: worth(form, owner, LANGS[at]))
+    if isinstance(owner, Indicator) and attribute == "when":
+        return _each(lambda at: condition(owner, LANGS[at]))
+    if isinstance(owner, Indicator) and attribute == "fields":
+        return _each(lambda at: ("；", "; ")[at].join(fact(one, LANGS[at]) for one in owner.fields))
     if isinstance(owner, Indicator) and attribute == "caps":
-        return _each(lambda at: ("；", "; ")[at].join(_cap(cap, owner, at) for cap in value))
+        return _each(lambda at: ("；", "; ")[at].join(cap(one, owner, LANGS[at]) for one in owner.caps))
     if attribute == "base_standing":
         return _each(lambda at: amount(value))
     if attribute == "bands":
@@ -151,39 +143,6 @@ def _words(attribute: str, value: Any, owner: Indicator | Pack) -> Words:
 
 def _each(says: Callable[[int], str]) -> Words:
     return {"zh": says(0), "en": says(1)}
-
-
-def _value(value: Raw, indicator: Indicator, at: int) -> str:
-    """A value form in a few words; `at` is 0 for Chinese and 1 for English."""
-    kind = value["kind"]
-    if kind == "fixed":
-        return (f"每次{amount(value['amount'])}分", f"{amount(value['amount'])} each time")[at]
-    if kind == "formula":
-        return str(value["expr"])
-    label = _label(indicator, value["field"], at)
-    if kind == "per_unit":
-        worth = amount(value["amount"])
-        return (f"{label}每{value['unit']}计{worth}分", f"{worth} for every {value['unit']} of {label}")[at]
-    if kind == "tier":
-        return f"{label}: " + ", ".join(f"{word} {amount(worth)}" for word, worth in value["amounts"].items())
-    if kind == "ladder":
-        return f"{label}: " + ", ".join(f"{rung['at']} → {amount(rung['level'])}" for rung in value["steps"])
-    return f"{label}: " + ", ".join(
-        f"≤ {part['up_to'] or '∞'}: {amount(part['amount'])} / {part['unit']}" for part in value["brackets"]
-    )
-
-
-def _cap(cap: Raw, indicator: Indicator, at: int) -> str:
-    on = cap["on"]
-    what = _COUNTED[on][at] if on in _COUNTED else _label(indicator, on, at)
-    most = amount(cap["max"]) if on in ("standing", "points") else str(cap["max"])
-    window = _WINDOWS[cap["window"]][at] if cap["window"] in _WINDOWS else str(cap["window"])
-    return (f"{what}{window}最多{most}", f"{what} at most {most} {window}")[at]
-
-
-def _label(indicator: Indicator, name: str, at: int) -> str:
-    field = indicator.field(name)
-    return name if field is None else (field.label.zh, field.label.en)[at]
 
 
 def _plain(value: object, at: int) -> str:
