@@ -33,9 +33,9 @@ from ledger.rotation import SigningKeys
 from ledger.tables import Key, Table
 from ledger.view import View, local_day
 from rules.engine.model import Pack
-from rules.publishing.adopting import adopt_all
+from rules.publishing.adopting import Founding, adopt_all
 from rules.register import LEVELS, Place, Register, subject_row
-from rules.shelf import Shelf
+from rules.shelf import Shelf, packed
 from rules.tables import PLACE, SUBJECT
 
 T = TypeVar("T")
@@ -172,6 +172,7 @@ class _Settling:
     keys: Keys
     vkey: str
     packs: Shelf
+    founding: Founding
     actor: str
     txn: str
     retry: None = None
@@ -206,7 +207,7 @@ class _Settling:
                 zone=pack.zone,
                 policy={"pack": pack.hash, "base": pack.base_standing},
             )
-            adopt_all(view, journal, act, self.packs.first)
+            adopt_all(view, journal, act, self.founding)
             opened.append(journal)
         return Answer(201, self.txn, opened)
 
@@ -232,9 +233,11 @@ async def open_journals(town: Town, codes: Sequence[str], actor: str) -> list[st
 
 async def _settle(town: Town, places: Sequence[Place], opening: Sequence[str], actor: str) -> list[str]:
     await town.packs.refresh()
+    first = town.packs.first
+    founding = Founding(first, packed(await town.packs.files(first)))
     async with town.signing.steady() as signer:
         txn = town.ledger.new_id("txn")
-        command = _Settling(places, opening, town.keys, signer.vkey, town.packs, actor, txn)
+        command = _Settling(places, opening, town.keys, signer.vkey, town.packs, founding, actor, txn)
         return (await town.ledger.submit(command)).value
 
 

@@ -2,7 +2,8 @@
 """The packs that a deployment goes by: which one was in force on the day of a deed, and which one is coming.
 
 A pack is never changed, only followed by another; a late report is judged by the rules of its own day. The shelf holds
-the pack that a deployment is founded on and every pack that two people have published since (`rules/publishing`).
+the pack that a deployment is founded on, as it was when its first journal was opened, and every pack that two people
+have published since (`rules/publishing`). What a later version of the software brings changes nobody's rules.
 """
 
 from __future__ import annotations
@@ -51,23 +52,27 @@ class Shelf:
         if self._ledger is None:
             return
         known = {pack.hash: pack for pack in self.packs}
-        published = {hash_ for (hash_,) in await self._ledger.fetch("SELECT hash FROM pack")}
-        if published | {pack.hash for pack in self._given} == known.keys():
+        rows = await self._ledger.fetch("SELECT hash, proposal FROM pack")
+        stored = {hash_ for hash_, _ in rows}
+        # Once a journal stands on the stored founding pack, what the software brings is only a pack to be proposed.
+        given = () if any(not proposal for _, proposal in rows) else self._given
+        if stored | {pack.hash for pack in given} == known.keys():
             return
-        for hash_ in published - known.keys():
-            known[hash_] = self._read(hash_, await self.published_files(hash_))
-        self._put([*self._given, *(known[hash_] for hash_ in published)])
+        for hash_ in stored - known.keys():
+            known[hash_] = self._read(hash_, await self.stored_files(hash_))
+        self._put([*given, *(known[hash_] for hash_ in stored)])
 
-    async def published_files(self, hash_: str) -> dict[str, bytes]:
-        """The files of a published pack, by name; empty for one that nobody has published."""
-        assert self._ledger is not None
+    async def stored_files(self, hash_: str) -> dict[str, bytes]:
+        """The files of a stored pack, by name; empty for one that is not stored."""
+        if self._ledger is None:
+            return {}
         rows = await self._ledger.fetch("SELECT files FROM pack WHERE hash = ?", hash_)
         return unpacked(bytes(rows[0][0])) if rows else {}
 
     async def files(self, pack: Pack) -> dict[str, bytes]:
         """The files of a pack that is on the shelf, by name."""
-        if pack not in self._given:
-            return await self.published_files(pack.hash)
+        if stored := await self.stored_files(pack.hash):
+            return stored
         files = load_files(PACKS / pack.id)
         if read_pack(files).hash != pack.hash:
             raise ShelfDamaged(f"the files of pack {pack.id} in {PACKS} are no longer those that are in force; restart")
@@ -88,7 +93,7 @@ class Shelf:
     @property
     def first(self) -> Pack:
         """The pack that the deployment is founded on. Every pack after it has its id and its zone."""
-        return self._given[0]
+        return self.packs[0]
 
     @property
     def zone(self) -> str:

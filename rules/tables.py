@@ -144,7 +144,8 @@ APPROVAL = tables.of(ApprovalRow)
 
 
 class PackRow(Table, tablename="pack"):
-    """A published pack; `files` is JSON, each file's name with its text."""
+    """A pack on the shelf: published, or (without a proposal) the one that the first journal was founded on. `files` is
+    JSON, each file's name with its text."""
 
     id = Text(default=None)
     hash = Text(primary_key=True, default=None)

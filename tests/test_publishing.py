@@ -216,7 +216,7 @@ async def test_it_takes_two_people_over_the_whole_county(house: House) -> None:
     assert "precondition_failed" == (await refused(house.adopt(approval)))[0]
     approval = await house.propose()
     assert "rejected" == (await house.world.desk.reject(APPROVER, approval, reason="不同意"))[0].state
-    assert 1 == len(house.world.packs.packs) and [] == await house.world.ledger.fetch("SELECT hash FROM pack")
+    assert 1 == len(house.world.packs.packs) and {} == await house.world.publishing.published()
     assert [(1, "1.0.0")] == await house.policies(HERE)
 
 
@@ -400,6 +400,23 @@ async def test_another_process_notices(house: House, tmp_path: Path) -> None:
     late = house.another()
     with pytest.raises(NotReady, match="was published"):
         await late.open()
+
+
+async def test_new_software_changes_nobodys_rules(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The founding pack is kept as it was when the first journal was opened; another that ships is only a proposal."""
+    founded = house.world.pack.hash
+    shipped = read_pack(pack_files("1.0.0", date(2022, 1, 1)))
+    monkeypatch.setattr("rules.shelf.builtin_pack", lambda name: shipped)
+    later = house.another()
+    await later.open()
+    try:
+        assert [founded] == [pack.hash for pack in later.packs.packs] and founded == later.packs.first.hash
+        assert {"g3-residents.toml", "proposal.txt"} <= (await later.packs.files(later.packs.first)).keys()
+        with pytest.raises(Refusal) as refused:
+            await later.publishing.propose(LEADER, pack_files("1.0.0", date(2022, 1, 1)))
+        assert "pack_version_not_higher" == refused.value.code
+    finally:
+        await later.close()
 
 
 def test_what_changes_is_said_in_words() -> None:

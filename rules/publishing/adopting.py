@@ -94,17 +94,37 @@ class RejectPack:
         return Answer(201, self.approval.id, Decided(self.approval.id, "pack", self.approval.target, "rejected"))
 
 
-def adopt_all(view: View, journal: str, act: Act, founding: Pack) -> None:
-    """The policy entries that a new journal begins with: the founding pack's, and one for each pack since.
+def adopt_all(view: View, journal: str, act: Act, founding: Founding) -> None:
+    """The policy entries that a new journal begins with: one for each pack on the shelf, earliest first.
 
-    Of packs that are not in force any more too, for in its take-over window a journal takes deeds of their days.
+    Of packs that are not in force any more too, for in its take-over window a journal takes deeds of their days. The
+    first journal puts the founding pack on the shelf: from then on its rules are those, whatever the software brings.
     """
-    first = founding.effective_from.isoformat()
-    _write(view, journal, act, founding.id, founding.version, founding.hash, first)
-    rows: Iterable[Row] = view.rows(PACK, (founding.id,)).values()
+    rows: list[Row] = list(view.rows(PACK, (founding.pack.id,)).values())
+    if not any(is_founding(row) for row in rows):
+        rows.append(founding.row(view.now_us))
+        view.put(PACK, rows[-1])
     for id_, hash_, version, effective_from in sorted((row[:4] for row in rows), key=lambda row: row[3]):
         _write(view, journal, act, id_, version, hash_, effective_from)
     view.put(SHELF, (_SHELF, journals_opened(view) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """The pack that a deployment starts with, and its files as they are stored. Nobody proposed it."""
+
+    pack: Pack
+    files: bytes
+
+    def row(self, now_us: int) -> Row:
+        pack = self.pack
+        first = pack.effective_from.isoformat()
+        return (pack.id, pack.hash, pack.version, first, now_us, "", "system", "system", self.files)
+
+
+def is_founding(row: Row) -> bool:
+    """Is this row of PACK the founding pack's?"""
+    return row[5] == ""
 
 
 def journals_opened(view: View) -> int:

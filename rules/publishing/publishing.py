@@ -130,7 +130,7 @@ class Publishing:
         """What a yes will do. Raises `forbidden`, `same_person`, and `PackRefused` where the software has changed since
         and the pack does not hold any more."""
         self._whole(actor, ADOPTING_PACKS)
-        if actor.id == found.proposer or (actor.subject is not None and actor.subject == found.proposer_subject):
+        if found.proposed_by(actor):
             raise Refusal("same_person", approval=found.id)
         files = await self.files(found.target)
         report = read(files)
@@ -187,7 +187,7 @@ class Publishing:
 
     async def published(self) -> dict[str, int]:
         """When each pack was published (µs), by its hash; the founding pack never was."""
-        return dict(await self.ledger.fetch("SELECT hash, published_at FROM pack"))
+        return dict(await self.ledger.fetch("SELECT hash, published_at FROM pack WHERE proposal <> ''"))
 
     def changes(self, pack: Pack) -> list[Change]:
         """What a pack changes, against the one in force before it; nothing for the first."""
