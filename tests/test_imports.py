@@ -29,6 +29,8 @@ from ledger.rotation import SigningKeys
 from rules.register import Register
 from rules.shelf import Shelf
 
+pytestmark = pytest.mark.schema()
+
 NOW = 1_669_075_200_000_000  # 2022-11-22 08:00 in Shanghai
 ROOMS = {
     "ledger": MIGRATIONS,
@@ -194,7 +196,8 @@ async def test_a_community_whose_journal_is_not_open_takes_nobody(town: Town) ->
     await town.ledger.submit(imports._Settling(  # a place without its journal
         [imports.Place("370321002004", "新建社区", "community", "370321002"),
          imports.Place("370321002004-01", "新建第1网格", "grid", "370321002004")],
-        (), town.keys, town.keys.vkey, town.packs, imports.Founding(town.packs.first, b"{}"), "stf_1", "txn_1"))  # fmt: skip
+        (), town.keys, town.keys.vkey, town.packs, imports.Founding(town.packs.first, b"{}"),
+        "stf_1", "txn_1"))  # fmt: skip
     text = "姓名,手机号,所属社区,所属网格\n张三,13900000001,新建社区,第1网格\n"
     plan = await imports.plan_people(town, parse_people(read_sheet(sheet(text))))
     assert [("journal_not_open", "370321002004")] == [(p.code, p.facts["journal"]) for p in plan.problems]

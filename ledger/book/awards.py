@@ -29,12 +29,15 @@ from ledger.view import View
 
 
 def check_cause(view: View, digest: bytes, replaces: Link | None = None) -> None:
-    """One deed, one award. Raises `duplicate_cause`, or `already_replaced` for a second replacement.
+    """One deed, one award. Raises `duplicate_cause`, `already_replaced` for a second replacement, and
+    `replaces_other_deed` where what is to be replaced was awarded for another cause.
 
     A reversed award keeps its cause; one new award may take its place, and must name it.
     """
     row = view.get(CAUSE, digest)
     if row is None:
+        if replaces is not None:
+            raise Refusal("replaces_other_deed", journal=replaces.journal, seq=replaces.seq)
         return
     _, journal, seq, reversed_, replaced = row
     if replaces is None or not reversed_ or (replaces.journal, replaces.seq) != (journal, seq):

@@ -97,8 +97,6 @@ def assess(
     home = home_now(view, prepared.home, request.subject)
     check_still(view, prepared.confirmers)
     awards.check_cause(view, prepared.cause, prepared.replaces)
-    if prepared.replaces is not None and view.get(CAUSE, prepared.cause) is None:
-        raise Refusal("replaces_other_deed", award=request.replaces)
     for cause in prepared.former_causes:
         if (row := view.get(CAUSE, cause)) is not None:
             raise Refusal("duplicate_cause", journal=row[1], seq=row[2])
