@@ -22,7 +22,10 @@ from rules.engine.evaluate import Outcome, evaluate
 from rules.engine.model import Pack
 from rules.engine.values import Fixed
 from rules.tables import AWARD, SUBJECT
+from tests import ledgers
 from tests.town import APPROVER, CLERK, EAST, PEOPLE, SHOP, STREETER, TODAY, WEST, Town, hours
+
+pytestmark = pytest.mark.schema("ledger", "rules")
 
 DAY_US = 86_400_000_000
 PROOF = (Evidence("inspection", "E2"),)
@@ -86,6 +89,16 @@ async def test_the_packs_of_the_shelf_reproduce_the_ledger(town: Town) -> None:
     assert [] == done.differences
     assert (await town.entries("award") + await town.entries("deduct"), 2) == (done.awards, done.reversals)
     assert done.awards == 15
+
+
+async def test_a_replacement_that_adds_what_is_lacking(town: Town) -> None:
+    """What stayed of the award before it counts for the deed: no difference."""
+    first = (await town.desk.award(CLERK, hours(PEOPLE[1], 120))).record
+    await ledgers.relot(town.ledger, EAST, PEOPLE[1], "2023-12-31", "2024-06-30", 150)
+    await town.desk.reverse(CLERK, first.id, reason="登记有误", occurred_on=TODAY.isoformat())
+    made = (await town.desk.award(CLERK, hours(PEOPLE[1], 110, replaces=first.id))).record
+    assert 183 - 150 == made.points
+    assert [] == (await replay(town.ledger, Vault(town), town.desk.shelf)).differences
 
 
 async def test_a_history_is_in_ledger_order_across_a_move(town: Town) -> None:

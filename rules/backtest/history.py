@@ -218,6 +218,9 @@ class _Reader:
                     self._unsealed.append((journal, seq))
             trace = None if said is None else said["trace"]
             back = None if rev_seq is None else (self._hop(subject, rev_journal, rev_seq), rev_journal, rev_seq)
+            # What a replacement left out because it had stayed with its subject was given for this deed all the same.
+            more = (0, 0) if trace is None else (trace["standing"].get("kept", 0), trace["points"].get("kept", 0))
+            standing, points = standing + more[0], points + more[1]
             values = (
                 self._hop(subject, journal, seq), journal, seq, self._number(subject, journal), indicator, group,
                 date.fromisoformat(day),
@@ -231,7 +234,7 @@ class _Reader:
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
             if self._entries:
-                for column, value in zip(bodies.values(), _stated(row[13], row[14]), strict=True):
+                for column, value in zip(bodies.values(), _stated(row[13], row[14], more), strict=True):
                     column.append(value)
         self._frames.append(pl.DataFrame(columns, schema=dict(_RAW)))
         if self._entries:
@@ -291,10 +294,11 @@ class _Reader:
         return number
 
 
-def _stated(body: Any, reversal: Any) -> tuple[Any, ...]:
-    """What an entry says of an award: standing, points, pack, its caps and those of its reversal."""
+def _stated(body: Any, reversal: Any, kept: tuple[int, int]) -> tuple[Any, ...]:
+    """What an entry says of an award, with what was `kept` of the one before it: standing, points, pack, its caps and
+    those of its reversal."""
     entry = codec.decode(bytes(body))
-    sums = {"standing": 0, "points": 0}
+    sums = dict(zip(("standing", "points"), kept, strict=True))
     for line in entry["postings"]:
         if line["account"] == "issuer":
             sums[line["unit"]] -= line["amount"]

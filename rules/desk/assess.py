@@ -16,6 +16,7 @@ from ledger.keys import seal
 from ledger.model import CapUse, Draft, Sealed
 from ledger.tables import CAUSE, MEMBER, TALLY, Row
 from ledger.view import View
+from rules.desk.kept import less_kept
 from rules.desk.prepare import Prepared
 from rules.engine.calendar import iso
 from rules.engine.evaluate import Outcome, Refused, evaluate
@@ -118,6 +119,8 @@ def assess(
         raise Refusal(outcome.code, **{name: fact for name, fact in outcome.facts.items() if name != "conditions"})
     if pending is not None:
         pending.take(home, prepared, outcome)
+    if prepared.replaces is not None:
+        outcome = less_kept(view, prepared, outcome)
     return Assessed(outcome, home, level)
 
 

@@ -77,7 +77,7 @@ class Approvals:
 
     async def ripen(self) -> int:
         """Post what only had to wait for its day: nobody stands by it, so its evidence stays as strong as it was."""
-        today = local_day(self.ledger.clock(), self.shelf.newest().zone)
+        today = local_day(self.ledger.clock(), self.shelf.zone)
         done = 0
         for id_, why in await self.ledger.fetch("SELECT id, why FROM approval WHERE state = 'open' ORDER BY id"):
             told = orjson.loads(why)
@@ -93,7 +93,7 @@ class Approvals:
         self, actor: Actor, found: ApprovalRecord, etag: str | None, reason: str | None, retry: Retry | None
     ) -> ApproveCommand:
         self._may_decide(actor, found)
-        if actor.id == found.proposer or (actor.subject is not None and actor.subject == found.proposer_subject):
+        if found.proposed_by(actor):
             raise Refusal("same_person", approval=found.id)
         rows = await self._targets(found)
         own = [row[2] for row in rows if actor.subject is not None and row[6] == actor.subject]

@@ -28,7 +28,7 @@ from rules.engine.model import Indicator, Pack
 from rules.ports import AWARDING, Actor, Vault, living_keys
 from rules.reports.confirmers import Confirmers
 from rules.shelf import Shelf
-from rules.tables import CONFIRMER
+from rules.tables import AWARD, CONFIRMER
 
 
 class Places(Protocol):
@@ -84,6 +84,8 @@ class Prepared:
             wanted += [(BALANCE, (home, f"minus:{subject}")), (BALANCE, (home, f"debt:{subject}"))]
         wanted += [(TALLY, (home, start, subject, cap)) for cap, start in self.tallies]
         wanted += [(CAUSE, (cause,)) for cause in self.former_causes]
+        if self.request.replaces is not None:
+            wanted.append((AWARD, (self.request.replaces,)))
         wanted += [(CONFIRMER, (who,)) for who, _ in self.confirmers]
         return wanted
 

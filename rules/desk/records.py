@@ -13,7 +13,7 @@ from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.keys import BadKey, unseal
 from ledger.tables import Row
-from rules.ports import Vault
+from rules.ports import Actor, Vault
 from rules.tables import APPROVAL, AWARD, BATCH
 
 CHUNK = 256
@@ -126,6 +126,10 @@ class ApprovalRecord:
     decided_at: int | None
     reason: str | None
     changed: Sequence[Mapping[str, Any]]
+
+    def proposed_by(self, actor: Actor) -> bool:
+        """Is this the person who proposed it, under whatever login?"""
+        return actor.id == self.proposer or (actor.subject is not None and actor.subject == self.proposer_subject)
 
     @property
     def etag(self) -> str:

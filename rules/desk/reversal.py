@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ledger import codec
 from ledger.book import awards
 from ledger.errors import Refusal
 from ledger.model import Act
@@ -16,13 +17,15 @@ from ledger.view import View
 from rules.desk.approval import resealed
 from rules.desk.assess import POSTED, home_now
 from rules.desk.assess import REVERSED as TAKEN_BACK
+from rules.desk.kept import Lot, kept
 from rules.desk.records import opened
 from rules.tables import AWARD, BATCH
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An award to take back: its entry as stored, whose it is, and how its indicator says it is done."""
+    """An award to take back: its entry as stored, whose it is, and how its indicator says it is done. `relotted`: lots
+    past their day that went on under a later one."""
 
     award: str
     row: int | None
@@ -32,6 +35,7 @@ class Original:
     key: bytes
     act: Act
     policy: str
+    relotted: frozenset[Lot] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,10 @@ class ReverseCommand:
             sealed = awards.reverse(view, home, one.act, dict(one.fields), one.leaf, policy=one.policy)
         except Refusal as refusal:
             return Reversal(one.award, one.row, refusal.code)
-        story = {"reversal": {"reason": self.reason, "occurred_on": one.act.occurred_on, "actor": self.actor}}
+        said: dict[str, Any] = {"reason": self.reason, "occurred_on": one.act.occurred_on, "actor": self.actor}
+        if left := kept(one.fields, codec.decode(sealed.body), view.today(home), one.relotted):
+            said["kept"] = left
+        story = {"reversal": said}
         column = resealed(row, opened(row, one.key), one.key, story)
         view.put(AWARD, (*row[:3], TAKEN_BACK, *row[4:20], sealed.journal, sealed.seq, column))
         marked = view.get(REVERSED, one.fields["journal"], one.fields["seq"])

@@ -9,10 +9,11 @@ from typing import Any
 from ledger import codec
 from ledger.engine import Ledger
 from ledger.errors import Refusal
-from ledger.model import Act
+from ledger.model import FOREVER, Act
 from ledger.port import Retry
 from ledger.tables import Row
 from ledger.view import local_day
+from rules.desk.kept import Lot, relotted
 from rules.desk.prepare import Preparer, refuse
 from rules.desk.records import CHUNK, Records
 from rules.desk.reversal import Original, Reversal, ReverseCommand, of_row
@@ -136,8 +137,17 @@ class Reversals:
                 act = Act(actor.id, occurred_on, said, txn, key=key, memo=reason.encode())
                 fields = codec.decode(body)
                 policy = self._policy(fields)
-                originals.append(Original(row[0], row[2], fields, leaf, subject.home, key, act, policy))
+                late = await self._relotted(fields)
+                originals.append(Original(row[0], row[2], fields, leaf, subject.home, key, act, policy, late))
         return originals
+
+    async def _relotted(self, fields: Mapping[str, Any]) -> frozenset[Lot]:
+        """Asked for only where a lot of the award is past its day: it lapsed, or it was given a later one."""
+        today = local_day(self.ledger.clock(), self.shelf.zone)
+        own = [line for line in fields["postings"] if line["account"].startswith("subject:")]
+        if all(line.get("lot", FOREVER) >= today for line in own):
+            return frozenset()
+        return await relotted(self.ledger, fields["subject"])
 
     def _policy(self, fields: Mapping[str, Any]) -> str:
         """How the indicator, in the pack that the entry names, gives back what was partly spent."""

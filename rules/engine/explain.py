@@ -101,6 +101,7 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         ),
         "none": lambda book: f"{book}：本指标不计。",
         "emptied": lambda book: f"{book}：已达上限，本次为 0。",
+        "kept": lambda book, amount: f"{book}：此前那一笔有{amount}分未能收回，算在这一笔里。",
         "result": lambda state, standing, points: f"结果（{state}）：信用分{standing}分，兑换积分{points}分。",
         "lot": lambda book, day: f"{book}有效至 {day}。",
         "rule": lambda pack, version, hash: f"依据：{pack} {version}，规则包指纹 {hash}。",
@@ -154,6 +155,7 @@ _SENTENCES: dict[str, dict[str, Callable[..., str]]] = {
         ),
         "none": lambda book: f"{book}: none under this indicator.",
         "emptied": lambda book: f"{book}: the cap is reached, so 0 now.",
+        "kept": lambda book, amount: f"{book}: {amount} of the award before this one stayed and count here.",
         "result": lambda state, standing, points: f"Result ({state}): standing {standing}, points {points}.",
         "lot": lambda book, day: f"{book} valid until {day}.",
         "rule": lambda pack, version, hash: f"Under {pack} {version}, pack fingerprint {hash}.",
@@ -222,6 +224,11 @@ class _Prose:
         if "highest" in standing:
             lines.append(self.highest(standing["highest"]))
         self.book(books["points"], points, lines)
+        lines += [
+            say["kept"](books[name], amount(entry["kept"]))
+            for name, entry in (("standing", standing), ("points", points))
+            if "kept" in entry
+        ]
         lines.append(say["result"](self.state(), amount(standing["result"]), amount(points["result"])))
         if "lot" in standing:
             lines.append(say["lot"](books["standing"], standing["lot"]))
@@ -244,11 +251,11 @@ class _Prose:
 
     def values(self, values: Mapping[str, int | str]) -> str:
         """Facts as a remark in brackets, nothing where there are none."""
-        return self.remark((self.label(name), self.fact(name, value)) for name, value in values.items())
+        return self.remark((self.label(name), self.seen(name, value)) for name, value in values.items())
 
     def looked(self, condition: Mapping[str, Any]) -> str:
         """What a condition looked at: facts, and what was worked out from them."""
-        facts = ((self.label(name), self.fact(name, value)) for name, value in condition["values"].items())
+        facts = ((self.label(name), self.seen(name, value)) for name, value in condition["values"].items())
         worked = ((one["says"][self.lang], str(one["value"])) for one in condition["worked"])
         return self.remark((*facts, *worked))
 
@@ -358,6 +365,13 @@ class _Prose:
             return value if words is None else words[value][self.lang]  # a day is its own word
         return self.counted(field, value)
 
+    def seen(self, field: str, value: int | str) -> str:
+        """A fact beside a condition or formula, which sees money in fen."""
+        said = self.fact(field, value)
+        if self.rule["fields"][field].get("unit") != "fen":
+            return said
+        return f"{said} = {value} fen" if self.lang == "en" else f"{said}＝{value}分钱"
+
     def counted(self, on: str, quantity: int) -> str:
         """A quantity with its unit."""
         write, unit = self.measure(on)
@@ -367,7 +381,7 @@ class _Prose:
         """How a quantity's number is written and what stands after it: awards plain, books in 分, fields in the unit
         that they declare."""
         if on == "count":
-            return str, ""
+            return str, "次" if self.lang == "zh" else ""
         if on in ("standing", "points"):
             return amount, "分" if self.lang == "zh" else ""
         unit: str = self.rule["fields"][on].get("unit", "")

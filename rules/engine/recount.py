@@ -29,8 +29,9 @@ def recount(trace: Trace) -> tuple[int, int]:
         if cap["on"] not in facts:
             on_result.append(cap)
             continue
-        facts[cap["on"]] = _let(cap, facts[cap["on"]])
-        emptied = emptied or facts[cap["on"]] == 0
+        let = _let(cap, facts[cap["on"]])
+        emptied = emptied or let == 0 < facts[cap["on"]]  # of nothing, nothing was taken away
+        facts[cap["on"]] = let
     standing = 0 if emptied else _worth(trace, trace["standing"]["step"], facts)
     points = 0 if emptied else _worth(trace, trace["points"]["step"], facts)
     if (highest := trace["standing"].get("highest")) is not None:
@@ -42,6 +43,8 @@ def recount(trace: Trace) -> tuple[int, int]:
             points = _let(cap, points)
         elif cap["asked"] and _let(cap, 1) == 0:
             standing = points = 0
+    standing -= trace["standing"].get("kept", 0)
+    points -= trace["points"].get("kept", 0)
     return (-standing if trace["rule"]["direction"] == "minus" else standing), points
 
 
