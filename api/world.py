@@ -143,6 +143,7 @@ class World:
         self.ledger = Ledger(url, secret, clock=self.clock, random=self.random)
         self._opened.append(self.ledger)
         await self.ledger.open()
+        await self._check_order()
         await self._check_schema()
         self.guard = ForkGuard(self.home / "guard.db")
         try:
@@ -187,6 +188,12 @@ class World:
         self.gate = Gate(self.ledger, self.settings.timezone)
         self.staff = Staff(self.ledger, self.gate, self.covers)
         await reapply(self)
+
+    async def _check_order(self) -> None:
+        """Codes and ids are compared byte by byte: in any other order what lies below a place would not be found."""
+        rows = await self.ledger.fetch("SELECT CASE WHEN '9' < '~' AND 'Z' < 'a' AND '-' < '0' THEN 1 ELSE 0 END")
+        if not rows[0][0]:
+            raise NotReady("the database compares texts as a dictionary does; make it anew with: LOCALE 'C'")
 
     async def _check_schema(self) -> None:
         try:

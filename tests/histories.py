@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random packs and random histories for them, and what the engine says of each event, asked one by one."""
+"""Random packs and random histories for them, and what the engine says of each event, asked one by one
+and counted again from its trace."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from rules.backtest.history import EVENTS, PEOPLE, Facts, History
 from rules.engine.calendar import WINDOWS, iso
 from rules.engine.evaluate import Outcome, evaluate
 from rules.engine.model import LEVELS, ExclusionSet, HighestSet, Indicator, Pack
+from rules.engine.recount import recount
 
 FIRST = date(2024, 1, 1)
 WORDS = {"gold": {"zh": "金", "en": "gold"}, "tin": {"zh": "锡", "en": "tin"}}
@@ -204,6 +206,7 @@ def asked_one_by_one(history: History, pack: Pack) -> list[tuple[Any, ...]]:
             made[moment] = outcome
             for cap in outcome.caps:
                 tallies[cap.id, iso(cap.start)] = cap.used_before + cap.let
+            assert recount(outcome.trace) == (outcome.standing, outcome.points)
             said.append((moment, outcome.state, None, outcome.standing, outcome.points))
         else:
             said.append((moment, "refused", outcome.code, 0, 0))

@@ -231,11 +231,12 @@ async def evaluate(request: Request[Any, Any, Any], world: World, caller: Caller
     caller.require("awards:write")
     lang = lang_of(request)
     (asked,) = await requests_of(world, [data])
-    would = (
-        Judgement("refused", refusal=asked)
-        if isinstance(asked, Refusal)
-        else await world.desk.evaluate(caller.actor, asked)
-    )
+    if isinstance(asked, Refusal):
+        would = Judgement("refused", refusal=asked)
+    else:
+        would = await world.desk.evaluate(caller.actor, asked)
+        if would.trace is not None or would.checks:  # what it says of their caps is read and leaves no entry
+            await world.saw(caller, asked.subject, f"evaluation {asked.indicator}")
     body: dict[str, Any] = {"state": would.state, "standing": would.standing, "points": would.points}
     if would.refusal is not None:
         code, facts = would.refusal.code, would.refusal.facts

@@ -12,6 +12,7 @@ from api.auth import Caller
 from api.http.awards import CaseOf, Long, Proof, Short, award_body, few, lang_of, proofs_of
 from api.http.body import Nothing, invalid
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.lookup import count
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
@@ -22,6 +23,7 @@ from rules.reports.filing import State
 from rules.reports.reports import PHOTOS_MAX, TEXT_MAX, Report, ReportRecord
 
 TAGS = ["reports"]
+PER_HOUR = 30  # handed in by one subject
 DAY_US = 86_400_000_000
 NO_STORE = {"Cache-Control": "no-store"}
 _SEEING = AWARDING | APPROVING
@@ -72,7 +74,8 @@ class Declined(BaseModel):
     reason: Long
 
 
-def report_body(one: ReportRecord, now_us: int) -> dict[str, Any]:
+def report_body(one: ReportRecord, caller: Caller, now_us: int) -> dict[str, Any]:
+    """As answered. That others have handed in the same photo is for those who decide, not for those who report."""
     until = now_us if one.decided_at is None else one.decided_at
     body: dict[str, Any] = {
         "id": one.id,
@@ -85,11 +88,12 @@ def report_body(one: ReportRecord, now_us: int) -> dict[str, Any]:
         "reporter": one.reporter,
         "created_at": rfc3339(one.created_at),
         "waited_days": max(0, until - one.created_at) // DAY_US,
-        "same_photo": list(one.same_photo),
         "award": one.award,
         "decided_by": one.decided_by,
         "decided_at": None if one.decided_at is None else rfc3339(one.decided_at),
     }
+    if caller.kind in ("staff", "client"):
+        body["same_photo"] = list(one.same_photo)
     if one.content is not None:
         content = one.content
         body |= {"text": content["text"], "facts": content["facts"], "evidence": content["photos"]}
@@ -119,11 +123,12 @@ async def create(world: World, caller: Caller, data: Deed, maybe_retry: Retry | 
         raise invalid([{"pointer": "/subject", "code": "field_missing"}])
     if own and subject != caller.subject:
         raise Refusal("forbidden", scope="awards:write")
+    await count(world, f"report:{caller.id}", **({"most": PER_HOUR, "minutes": 60} if own else {}))
     known = await world.photos.of(subject, data.evidence)
     digests = {sha256: known[sha256].digest if sha256 in known else None for sha256 in data.evidence}
     report = Report(subject, data.occurred_on, data.text, data.place, data.indicator, data.facts, digests)
     found, replayed = await world.reports.hand_in(caller.actor, report, maybe_retry)
-    return reply(201, report_body(found, world.ledger.clock()), replayed, NO_STORE)
+    return reply(201, report_body(found, caller, world.ledger.clock()), replayed, NO_STORE)
 
 
 @get("/reports", tags=TAGS, summary="Reports", operation_id="listReports")
@@ -153,14 +158,14 @@ async def listing(
         found = await world.reports.listing(places=places, state=state_, after=since, limit=limit + 1)
     shown, following = page(found, limit, lambda one: (one.id,))
     now = world.ledger.clock()
-    return reply(200, {"items": [report_body(one, now) for one in shown], "next": following})
+    return reply(200, {"items": [report_body(one, caller, now) for one in shown], "next": following})
 
 
 @get("/reports/{report:str}", tags=TAGS, summary="One report", operation_id="getReport")
 async def one(world: World, caller: Caller, report: str) -> Response[bytes]:
     """With what was written. For the person, whoever handed it in, and staff at the place; written down."""
     found = await _found(world, caller, report)
-    return reply(200, report_body(found, world.ledger.clock()), headers=NO_STORE)
+    return reply(200, report_body(found, caller, world.ledger.clock()), headers=NO_STORE)
 
 
 @post("/reports/{report:str}/accept", tags=TAGS, summary="Accept a report", operation_id="acceptReport")
@@ -201,7 +206,7 @@ async def decline(
     caller.require("awards:write")
     await _found(world, caller, report)
     found, replayed = await world.reports.decline(caller.actor, report, data.reason, maybe_retry)
-    return reply(201, report_body(found, world.ledger.clock()), replayed, NO_STORE)
+    return reply(201, report_body(found, caller, world.ledger.clock()), replayed, NO_STORE)
 
 
 @post("/reports/{report:str}/withdraw", tags=TAGS, summary="Withdraw a report", operation_id="withdrawReport")
@@ -211,7 +216,7 @@ async def withdraw(
     """By the person, or by whoever handed it in for them."""
     await _found(world, caller, report)
     found, replayed = await world.reports.withdraw(caller.actor, report, maybe_retry)
-    return reply(201, report_body(found, world.ledger.clock()), replayed, NO_STORE)
+    return reply(201, report_body(found, caller, world.ledger.clock()), replayed, NO_STORE)
 
 
 routes: list[Any] = [create, listing, one, accept, decline, withdraw]

@@ -187,4 +187,4 @@ def repeated(named: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
         if code in seen:
             yield Problem(file, path, "duplicate_code", code, seen[code])
         else:
-            seen[code] = f"{file} {path}"
+            seen[code] = file

@@ -7,18 +7,21 @@ the facts are. Places in the text are those of the language's errors; the loader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rules.engine.conditions import scope
-from rules.engine.language.check import check, conjuncts
+from rules.engine.language.check import Checked, check, conjuncts
 from rules.engine.language.errors import LanguageError
 from rules.engine.language.parser import parse
+from rules.engine.language.tokens import clipped
 from rules.engine.language.tree import source
-from rules.engine.language.types import Bool, Int
+from rules.engine.language.types import Bool, Int, Type
 from rules.engine.model import Indicator
 from rules.engine.problem import EXPRESSION, Problem, shown
 from rules.engine.values import AMOUNT_MAX, Formula
 
+TRACED_MAX = 2**53 - 1
+"""Every number on the way stands in the trace, which is JSON: what a reader in any language takes exactly."""
 INSURED = ("insured == 'yes'", "'yes' == insured", "insured in ['yes']")
 
 
@@ -35,7 +38,7 @@ def check_expressions(file: str, at: str, indicator: Indicator, person: bool) ->
     if indicator.when is not None:
         here = f"{at}.when"
         try:
-            checked = check(parse(indicator.when), scope(indicator))
+            checked = _proven(indicator.when, scope(indicator))
         except LanguageError as error:
             yield _told(file, here, error)
         else:
@@ -48,7 +51,7 @@ def check_expressions(file: str, at: str, indicator: Indicator, person: bool) ->
 
 def _check_formula(file: str, here: str, expr: str, indicator: Indicator, person: bool) -> Iterator[Problem]:
     try:
-        kind = check(parse(expr), scope(indicator, counted=True)).type
+        kind = _proven(expr, scope(indicator, counted=True)).type
     except LanguageError as error:
         yield _told(file, here, error)
         return
@@ -59,6 +62,19 @@ def _check_formula(file: str, here: str, expr: str, indicator: Indicator, person
         yield Problem(file, here, code, f"{shown(expr)} ({kind})", f"0..{AMOUNT_MAX}", 1, 1)
     elif kind.hi > AMOUNT_MAX:
         yield Problem(file, here, "out_of_range", str(kind), f"0..{AMOUNT_MAX}", 1, 1)
+
+
+def _proven(text: str, names: Mapping[str, Type]) -> Checked:
+    """The text with its types; LanguageError also where a number on the way is too large for a trace."""
+    checked = check(parse(text), names)
+    parts = [checked]
+    for part in parts:
+        if isinstance(part.type, Int) and max(-part.type.lo, part.type.hi) > TRACED_MAX:
+            found = clipped(f"{shown(source(part.expr))}: {part.type}")
+            allowed = f"{-TRACED_MAX}..{TRACED_MAX}"
+            raise LanguageError("out_of_range", part.expr.line, part.expr.column, found, allowed)
+        parts += part.parts
+    return checked
 
 
 def needs_insurance(indicator: Indicator) -> bool:

@@ -35,10 +35,15 @@ DENYING_KEYS = frozenset(
     | {"suspends", "withhold", "withholds", "exclude_from", "penalty", "punishment", "consequence"}
 )
 """GR-08: a grade or a rule has no key by which it could take a service away."""
+PERSONS = frozenset({"G1", "G2", "G3", "G4"})
+"""GR-01: community workers, Party members, residents and building heads are persons, whatever a pack calls them."""
 CLOSED_KEYS = frozenset({"code", "group", "direction", "status", "approval", "reversal", "window", "kind", "rounding"})
 ADULT_AGE = 18
 EXPRESSIONS_MAX = 100_000
 """Characters of all conditions and formulas of a pack; proving them takes half a second."""
+
+HATS_MAX = 40
+"""Indicators in one exclusion set: an award under any of them looks at the marks of all the others."""
 
 
 class Placed(NamedTuple):
@@ -65,6 +70,10 @@ def check_header(header: PackHeader, bands: Sequence[Band], groups: Sequence[Gro
             yield from _topics("pack.toml", f"{part}.{code}", ((".zh", name.zh), (".en", name.en), ("", code)))
     named = [("groups.toml", group.code, f"group[{index}]", words_of(group)) for index, group in enumerate(groups)]
     yield from _shared(named)
+    for index, group in enumerate(groups):
+        if group.code in PERSONS and group.kind != "person":
+            found = f"{group.code} {group.name.zh} {group.kind}"
+            yield Problem("groups.toml", f"group[{index}].kind", "GR-01", shown(found), 'kind = "person"')
     yield from repeated((group.code, "groups.toml", f"group[{index}].code") for index, group in enumerate(groups))
     yield from repeated((band.code, "bands.toml", f"band[{index}].code") for index, band in enumerate(bands))
     for file, _code, at, words in named:
@@ -84,8 +93,11 @@ def check_catalogue(header: PackHeader, groups: Mapping[str, Group], indicators:
     for one in indicators:
         yield from _check_indicator(header, groups, one)
     for name in header.exclusion_sets:
-        if sum(one.indicator.exclusion == name for one in indicators) < 2:
+        members = sum(one.indicator.exclusion == name for one in indicators)
+        if members < 2:
             yield Problem("pack.toml", f"exclusion_sets.{name}", "lonely_set", name, "2")
+        elif members > HATS_MAX:
+            yield Problem("pack.toml", f"exclusion_sets.{name}", "too_many", f"{members} exclusion", f"≤ {HATS_MAX}")
     for name in header.highest_sets:
         # one member is enough: of two awards under one indicator, too, only the higher counts
         if not any(one.indicator.highest_only == name for one in indicators):

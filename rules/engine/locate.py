@@ -9,6 +9,7 @@ keys, endless numbers and floods of values. What it lets through, `tomllib` stil
 from __future__ import annotations
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _GAP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*+")
 _LINE_END = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^\s,\]\[}{#=\"']+(?: [0-9]{2}:[0-9:.]+[Zz0-9:+-]*)?")
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _TEXTS = (
     re.compile(r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}', re.DOTALL),
     re.compile(r"'''(?:[^']|'{1,2}(?!'))*+'{3,5}", re.DOTALL),
@@ -138,7 +140,7 @@ class Places:
                 at = self._pair(at, table)
             end = _LINE_END.match(text, at)
             if end is None:
-                raise self._stop("not_toml", at, "\\n")
+                raise self._stop("not_toml", at, "⏎")
             at = end.end()
 
     def _header(self, at: int) -> tuple[Place, int]:
@@ -227,6 +229,8 @@ class Places:
             raise self._stop("not_toml", at, "key = value")
         if scalar.end() - at > NUMBER_MAX:
             raise self._stop("number_too_big", at, f"≤ {2**53 - 1}")
+        if not _reads(scalar.group()):
+            raise Misread("not_toml", *self._line_column(at), scalar.group(), '"…", 100, 2022-01-01')
         return Place(key, at), scalar.end()
 
     def _list(self, at: int, key: int, depth: int) -> tuple[Place, int]:
@@ -280,6 +284,16 @@ class Places:
         return Misread(
             code, *self._line_column(min(at, len(self._text))), rest[0] if rest and rest[0] else "…", allowed
         )
+
+
+def _reads(scalar: str) -> bool:
+    """Whether a value without quotes is one: nearly all are plain numbers."""
+    if _PLAIN_NUMBER.fullmatch(scalar) or scalar in ("true", "false"):
+        return True
+    try:
+        return bool(tomllib.loads(f"value = {scalar}"))
+    except ValueError:
+        return False
 
 
 def _characters(raw: str) -> Iterator[tuple[int, str]]:

@@ -13,6 +13,8 @@ Left alone, because no example could tell:
   cause, sets by case, approval, cooling, reversal, grey list, work and risk: the desk, the loader and the lists act
   on them, and evaluation does not;
   whatever makes the loader refuse the pack: it cannot be published by mistake.
+
+How long the check takes hangs on the pack, so its work is reckoned up before it begins (`burden`).
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from pydantic import BaseModel
 
 from rules.engine.calendar import WINDOWS, Ending
 from rules.engine.examples import run
+from rules.engine.expressions import length
 from rules.engine.guardrails import Placed, check_catalogue
 from rules.engine.language.errors import LanguageError
 from rules.engine.model import LEVELS, Cap, HighestSet, Indicator, Lifetime, Pack
@@ -34,6 +38,10 @@ from rules.engine.variants import variants
 
 Path: TypeAlias = tuple[str | int, ...]
 
+BURDEN_MAX = 20_000
+"""The founding pack has a tenth of it, 500 plain indicators a half; all of it takes some ten seconds."""
+_TEXT_STEP, _ROWS_STEP = 40, 8
+"""What makes a change cost as much again: characters of conditions and formulas; examples, fields, words and caps."""
 _QUANTITY_MAX = 2**53 - 1
 
 
@@ -58,6 +66,22 @@ def survivors(pack: Pack, only: Iterable[str] | None = None) -> list[Survivor]:
     """Every change that goes unnoticed, of all indicators or of those with the codes in `only`."""
     codes = pack.indicators if only is None else only
     return [survivor for code in codes for survivor in _survivors(pack, pack.indicators[code])]
+
+
+def burden(pack: Pack) -> dict[str, int]:
+    """What the check has to do, by indicator: the changes, weighted by what each costs. Reckoned in their order until
+    BURDEN_MAX is passed."""
+    found: dict[str, int] = {}
+    left = BURDEN_MAX
+    for code, indicator in pack.indicators.items():
+        rows = len(indicator.examples) + len(indicator.caps) + sum(1 + len(field.values) for field in indicator.fields)
+        each = 1 + length(indicator) // _TEXT_STEP + rows // _ROWS_STEP
+        changes = sum(1 for _ in islice(_changes(pack, indicator), left // each + 1))
+        found[code] = changes * each
+        left -= found[code]
+        if left < 0:
+            break
+    return found
 
 
 def _survivors(pack: Pack, indicator: Indicator) -> Iterator[Survivor]:

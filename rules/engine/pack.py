@@ -161,7 +161,9 @@ class _Reader:
             return None
         by_group = {group.code: group for group in groups}
         self._all(check_header(header, bands, groups))
-        self._all(check_catalogue(header, by_group, indicators))
+        whole = len(indicators) == len(raw_indicators)  # a set is not lonely because its rule has a slip in it
+        found = check_catalogue(header, by_group, indicators)
+        self._all(problem for problem in found if whole or problem.code != "lonely_set")
         self._all(check_quotes(header.sources, ((one.file, one.at, one.indicator) for one in indicators), self.files))
         if self.problems:
             return None
@@ -181,7 +183,10 @@ class _Reader:
 
     def told(self) -> list[Problem]:
         """The problems with line, column and rule, file by file from top to bottom, the first hundred."""
-        placed = sorted((self._placed(one) for one in self.problems), key=lambda one: (one.file, one.line, one.column))
+        # what stands once at the head of a file is told once, however many rules it spoils
+        placed = sorted(
+            {self._placed(one): None for one in self.problems}, key=lambda one: (one.file, one.line, one.column)
+        )
         if len(placed) > PROBLEMS_MAX:
             more = Problem("pack.toml", "", "more_problems", str(len(placed)), str(PROBLEMS_MAX))
             placed = [*placed[:PROBLEMS_MAX], more]
@@ -348,7 +353,7 @@ def _not_toml(name: str, text: str, said: str) -> Problem:
     lines = text.splitlines()
     line, column = (int(place.group(1)), int(place.group(2))) if place is not None else (len(lines) or 1, 1)
     found = shown(lines[line - 1].strip()) if 0 < line <= len(lines) else "…"
-    code, allowed = ("duplicate_key", "1 ×") if said.startswith(_TWICE) else ("not_toml", "TOML 1.0")
+    code, allowed = ("duplicate_key", "[[indicator]]") if said.startswith(_TWICE) else ("not_toml", "TOML 1.0")
     return Problem(name, "", code, found, allowed, line, column)
 
 

@@ -38,15 +38,21 @@ class Problem:
 
     def says(self, lang: Literal["zh", "en"]) -> str:
         """Where it is, what is wrong and the way out, in one sentence that needs no knowledge of TOML."""
+        if lang == "zh":
+            place = f"第{self.line}行第{self.column}个字" if self.line else ""
+            return f"{self.file}{place}{'，' if self.about else '：'}{self.tells(lang)}"
+        place = f", line {self.line}, column {self.column}" if self.line else ""
+        return f"{self.file}{place}{', ' if self.about else ': '}{self.tells(lang)}"
+
+    def tells(self, lang: Literal["zh", "en"]) -> str:
+        """The same without file, line and column, for where these stand beside it."""
         facts = {"found": self.found, "allowed": self.allowed, "key": self.path.rpartition(".")[2] or self.file}
         zh, en = sentence(self.code)
         if lang == "zh":
-            place = f"第{self.line}行第{self.column}个字" if self.line else ""
-            rule = f"，规则 {self.about}" if self.about else ""
-            return f"{self.file}{place}{rule}：{zh.format_map(facts)}。{_guardrail(self.code, '（', '）')}"
-        place = f", line {self.line}, column {self.column}" if self.line else ""
-        rule = f", rule {self.about}" if self.about else ""
-        return f"{self.file}{place}{rule}: {en.format_map(facts)}.{_guardrail(self.code, ' (', ')')}"
+            rule = f"规则 {self.about}：" if self.about else ""
+            return f"{rule}{zh.format_map(facts)}。{_guardrail(self.code, '（', '）')}"
+        rule = f"rule {self.about}: " if self.about else ""
+        return f"{rule}{en.format_map(facts)}.{_guardrail(self.code, ' (', ')')}"
 
     def at(self, line: int, column: int, about: str) -> Problem:
         """The same problem at this place of its file, about this rule."""

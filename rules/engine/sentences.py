@@ -52,12 +52,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "the file begins with an invisible mark (BOM); save it as UTF-8 without BOM",
     ),
     "not_toml": (
-        "这里的写法不对：“{found}”；应当是 {allowed}",
-        "this is not written as it should be: “{found}”; expected {allowed}",
+        "“{found}”读不懂；这里应当是 {allowed}（标点、引号、括号和空格都用英文半角；文字加引号，数字和日期不加，"
+        "数字不带单位和百分号）",
+        "“{found}” cannot be read here; expected {allowed} (texts in straight quotes, numbers and days without, no "
+        "units and no % behind a number)",
     ),
     "duplicate_key": (
-        "同一项写了两次：“{found}”；请只留一处（{allowed}）",
-        "the same thing is said twice: “{found}”; keep one of them ({allowed})",
+        "同一项写了两次：“{found}”；请只留一处。如果是新的一条规则，开头要写 {allowed}",
+        "the same thing is said twice: “{found}”; keep one of them. If it is a new rule, begin it with {allowed}",
     ),
     "too_deep": (
         "一层套一层太多（“{found}”）；层数须{allowed}",
@@ -90,8 +92,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "there is no key “{found}”, it may be mistyped; there are {allowed}",
     ),
     "wrong_type": (
-        "“{key}”的值 {found} 种类不对；应当是{allowed}",
-        "“{key}” is {found}, which is of the wrong kind; expected {allowed}",
+        "“{key}”写成了 {found}，不是这一类；应当像 {allowed} 这样（文字加引号，数字和日期不加）",
+        "“{key}” is {found}, which is of the wrong kind; write it like {allowed} (quotes around texts only)",
     ),
     "not_an_integer": (
         "不能写小数 {found}；分值以百分之一分为单位，半分写 50，请写 {allowed}",
@@ -102,12 +104,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "“{key}” is {found}, which is out of range; expected {allowed}",
     ),
     "wrong_length": (
-        "“{key}”的长短不对（{found}）；应当是 {allowed}",
+        "“{key}”太短或太长（“{found}”）；字数应当 {allowed}",
         "“{key}” is too short or too long ({found}); expected {allowed}",
     ),
     "wrong_form": (
-        "“{key}”写成 {found}，格式不对；格式是 {allowed}",
-        "“{key}” is {found}, which has the wrong form; the form is {allowed}",
+        "“{key}”写成 {found}，格式不对；应当像 {allowed} 这样（英文半角）",
+        "“{key}” is {found}, which has the wrong form; write it like {allowed}",
     ),
     "unknown_word": (
         "“{key}”不能是 {found}；只能是：{allowed}",
@@ -140,8 +142,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "too few rules use the set {found}, so it does nothing; name it in at least {allowed} of them or delete it",
     ),
     "duplicate_code": (
-        "编号 {found} 重复；{allowed}",
-        "the code {found} is there twice; {allowed}",
+        "编号 {found} 在 {allowed} 里已经用过；请换一个",
+        "{allowed} already has the code {found}; choose another",
     ),
     "duplicate_alias": (
         "名称 {found} 已经是另一项的名称或别名，登记时会分不清；请换一个：{allowed}",

@@ -21,6 +21,10 @@ _WRITTEN = {"int": "123", "string": '"…"', "date": "2022-01-01", "tuple": "[ �
 _TABLES = ("model", "dict", "mapping")
 
 
+_FORMS = ("RE-01", "minutes", "G3", "AAA", "1.0.0", "proposal.txt", "0" * 64)
+"""One text of each form that a pack knows."""
+
+
 def problems_of(
     refused: ValidationError, model: type[BaseModel], file: str, at: str, content: object, person: bool
 ) -> Iterator[Problem]:
@@ -65,7 +69,7 @@ def _judged(
         bound = f"≤ {facts['max_length']}" if "max_length" in facts else f"≥ {facts['min_length']}"
         return "wrong_length", found, bound
     if kind == "string_pattern_mismatch":
-        return "wrong_form", found, str(facts["pattern"])
+        return "wrong_form", found, next(one for one in _FORMS if re.search(str(facts["pattern"]), one))
     if kind == "literal_error" or kind == "union_tag_invalid":
         words = re.findall(r"'([^']*)'", str(facts.get("expected", facts.get("expected_tags", ""))))
         return "unknown_word", shown(facts["tag"]) if "tag" in facts else found, listed(words)

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from rules.engine.examples import failures
 from rules.engine.model import Pack
-from rules.engine.mutation import survivors
-from rules.engine.pack import PackError, read_pack
+from rules.engine.mutation import BURDEN_MAX, burden, survivors
+from rules.engine.pack import PROBLEMS_MAX, PackError, read_pack
 from rules.engine.problem import EXPRESSION, Problem
 from rules.publishing.overlap import overlaps
 
@@ -184,11 +184,14 @@ def examples(pack: Pack) -> Stage:
         )
         for one in failures(pack)
     )
-    return Stage("examples", "failed" if wrong else "passed", wrong)
+    return Stage("examples", "failed" if wrong else "passed", _first(wrong))
 
 
 def mutation(pack: Pack) -> Stage:
     """Every number and comparison of a rule is held by an example: changed by one, an example fails."""
+    work = burden(pack)
+    if (whole := sum(work.values())) > BURDEN_MAX:
+        return Stage("mutation", "failed", (_too_many_changes(whole, max(work, key=lambda code: work[code])),))
     left = tuple(
         Finding(
             "unheld",
@@ -198,7 +201,28 @@ def mutation(pack: Pack) -> Stage:
         )
         for one in survivors(pack)
     )
-    return Stage("mutation", "failed" if left else "passed", left)
+    return Stage("mutation", "failed" if left else "passed", _first(left))
+
+
+def _first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """As many as somebody can read; what is over is counted."""
+    over = len(findings) - PROBLEMS_MAX
+    if over <= 0:
+        return findings
+    more = Finding("more_problems", f"此外还有 {over} 处，没有列出。", f"There are {over} more, which are not listed.")
+    return (*findings[:PROBLEMS_MAX], more)
+
+
+def _too_many_changes(work: int, heaviest: str) -> Finding:
+    return Finding(
+        "too_many_changes",
+        f"逐项改动检查的工作量至少为 {work}，上限 {BURDEN_MAX}，没有开始查；占用最多的是 {heaviest}。"
+        "请把长的条件和公式拆短，减少重复的例子，或把规则包分成几个。",
+        f"changing every number in turn is work for at least {work}, and {BURDEN_MAX} is the limit, so it was not "
+        f"begun; most of it is {heaviest}. Shorten long conditions and formulas, drop examples that repeat one "
+        "another, or make it several packs.",
+        path=heaviest,
+    )
 
 
 def stage_of(code: str) -> StageName:
@@ -213,8 +237,8 @@ def stage_of(code: str) -> StageName:
 def _problem(problem: Problem) -> Finding:
     return Finding(
         problem.code,
-        problem.says("zh"),
-        problem.says("en"),
+        problem.tells("zh"),
+        problem.tells("en"),
         problem.file,
         problem.line,
         problem.column,
@@ -223,15 +247,22 @@ def _problem(problem: Problem) -> Finding:
 
 
 def _overlap(pack: Pack) -> Iterator[Finding]:
-    for one in overlaps(pack):
-        codes = ", ".join(one.indicators)
-        category = pack.categories[one.category]
-        yield Finding(
-            "overlap",
-            f"{one.group}“{category.zh}”：{codes} 认定同一件事的办法相同，可能重复计；"
-            "不应重复的，放进同一个不重复计的组合。",
-            f"{one.group} “{category.en}”: {codes} recognise a deed by the same things and it could count twice; "
-            "what must not goes into one exclusion set.",
-            "pack.toml",
-            path=f"{one.group}.{one.category}",
+    """One finding for all of them: a matter to look through once, and no fault."""
+    found = list(overlaps(pack))
+    if not found:
+        return
+    zh, en = (
+        "; ".join(
+            f"{one.group} {pack.categories[one.category].model_dump()[lang]}: {', '.join(one.indicators)}"
+            for one in found
         )
+        for lang in ("zh", "en")
+    )
+    yield Finding(
+        "overlap",
+        f"请看一遍：下面同组的规则之间没有设“不重复计”，如果同一件事能按其中两条报，就会计两次分；"
+        f"会重复的写上同一个 exclusion，不会重复的不用管。{zh}。",
+        f"To look through once: nothing keeps the rules of each of these groups apart, so a deed that fits two of them "
+        f"would be paid twice. Give those one exclusion and leave the others. {en}.",
+        "pack.toml",
+    )

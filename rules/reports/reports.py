@@ -117,7 +117,7 @@ class Reports:
         if missing:
             errors = [{"pointer": f"/evidence/{n}", "code": "photo_unknown"} for n in missing]
             raise Refusal("photo_unknown", errors=errors)
-        today, day = local_day(self.ledger.clock(), self.desk.shelf.newest().zone), iso(report.occurred_on)
+        today, day = local_day(self.ledger.clock(), self.desk.shelf.zone), iso(report.occurred_on)
         if day > today:
             future = {"pointer": "/occurred_on", "code": "in_future", "found": day, "allowed": f"..{today}"}
             raise Refusal("facts_invalid", errors=[future])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from rules.ports import SYSTEM
 from rules.watch.deeds import Deed
 
 DAY_MINUTES = 1440
@@ -141,10 +142,11 @@ def _hands(deeds: Sequence[Deed], capacity: Mapping[str, int]) -> Iterator[Findi
 
 
 def _split(deeds: Sequence[Deed]) -> Iterator[Finding]:
-    """What one person posted in a day in several batches, none of which a second person saw, and together should."""
-    alone = (one for one in deeds if one.batch is not None and one.approver is None)
+    """What one person posted in a day in several batches or one by one, none of which a second person saw, and
+    together should. Time that has passed (`system`) is no second person."""
+    alone = (one for one in deeds if one.approver in (None, SYSTEM.id))
     for (who, _), there in _grouped(alone, lambda one: (one.proposer, one.created_at // _DAY_US)).items():
-        batches = len({one.batch for one in there})
+        batches = len({one.batch or one.award for one in there})
         if batches > 1 and len(there) > ROWS_ALONE:
             yield _finding("split", max(one.day for one in there), there, who=who, batches=batches, limit=ROWS_ALONE)
 

@@ -20,8 +20,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "the expression has too many parts: {found}; at most {allowed}",
     ),
     "foreign_character": (
-        "规则里不能写 {found}；这里可以写 {allowed}",
-        "{found} cannot be written in a rule; write {allowed}",
+        "规则里不能写 {found}；这里可以写 {allowed}（标点用英文半角，字段用它的英文名）",
+        "{found} cannot be written in a rule; write {allowed} (a field by its name, not its label)",
     ),
     "bad_number": ("数字 {found} 写法不对；{allowed}", "the number {found} is not written well; {allowed}"),
     "decimal_number": (
