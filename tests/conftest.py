@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import argon2
 import hypothesis
 import pytest
 
+from ledger.engine import Ledger
 from tests import pg
+from tests.tree import ROOT
 
 # Read once and then removed with every other JIFEN_ name: servers started by tests refuse names they do not
 # know, and no test may ever meet the database or the keys of the person who runs it.
@@ -18,6 +25,12 @@ _SERVER_URL = os.environ.get("JIFEN_TEST_POSTGRES_URL")
 _POSTGRES_REQUIRED = os.environ.get("JIFEN_REQUIRE_POSTGRES") == "1"
 for _name in [name for name in os.environ if name.startswith("JIFEN_")]:
     del os.environ[_name]
+
+# Tests start processes by the dozen, and without byte code each of them compiles everything again: three times the
+# work. Who does not want it beside the sources gets it in a folder of its own.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) or sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".pytest_cache" / "bytecode")
 
 _SKIP_PREFIX = "no PostgreSQL: "
 
@@ -31,11 +44,21 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("long" if long_run else "ci" if os.environ.get("CI") else "jifen")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """In this process a password is hashed in no time; servers in processes of their own hash as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("api.staff", "api.people.cards"):
+            patch.setattr(f"{module}.PasswordHasher", lambda **_: argon2.PasswordHasher(1, 8, 1))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[pg.Server]:
     """The session's PostgreSQL server; a test that crashes a server makes a `pg.Cluster` of its own."""
     try:
-        server = pg.Server(_SERVER_URL) if _SERVER_URL else pg.Cluster().__enter__()
+        # Nobody crashes this one, so it need not wait for the disk.
+        server = pg.Server(_SERVER_URL) if _SERVER_URL else pg.Cluster(fsync="off").__enter__()
     except pg.PostgresUnavailable as exc:
         if _POSTGRES_REQUIRED:
             pytest.fail(f"JIFEN_REQUIRE_POSTGRES=1, but: {exc}", pytrace=False)
@@ -48,22 +71,66 @@ def postgres_server() -> Iterator[pg.Server]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database; a test that takes this runs once on each kind."""
+    """The address of a fresh database; a test that takes this runs once on each kind.
+
+    It is empty, or a copy of one that has had the steps of the rooms in the test's mark `schema`.
+    """
     if request.param == "sqlite":
+        made = _with_schema(request, "sqlite")
+        if made is not None:
+            shutil.copyfile(urlsplit(made).path[1:], tmp_path / "jifen.db")
         yield f"sqlite:///{tmp_path / 'jifen.db'}"
         return
+    yield from _postgres(request)
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of such a PostgreSQL database, for what only PostgreSQL does."""
+    yield from _postgres(request)
+
+
+def _postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     server: pg.Server = request.getfixturevalue("postgres_server")
-    url = server.url()
+    made = _with_schema(request, "postgresql")
+    url = server.url(template=made and urlsplit(made).path.lstrip("/"))
     yield url
     server.drop(url)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: pg.Server) -> Iterator[str]:
-    """The address of an empty PostgreSQL database, for what only PostgreSQL does."""
-    url = postgres_server.url()
-    yield url
-    postgres_server.drop(url)
+def _with_schema(request: pytest.FixtureRequest, kind: str) -> str | None:
+    """The database that the test wants a copy of, if it wants one."""
+    mark = request.node.get_closest_marker("schema")
+    return mark and request.getfixturevalue("migrated")(kind, *mark.args)
+
+
+@pytest.fixture(scope="session")
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Kind and rooms (none: all) → the address of a database that has had their steps: made once, then copied."""
+    made: dict[tuple[str, ...], str] = {}
+
+    def migrated(kind: str, *names: str) -> str:
+        from api.world import ROOMS  # most of the program, which many a test does without
+
+        if (kind, *names) not in made:
+            if kind == "sqlite":
+                url = f"sqlite:///{tmp_path_factory.mktemp('schema') / 'jifen.db'}"
+            else:
+                url = request.getfixturevalue("postgres_server").url()
+            asyncio.run(_migrate(url, {name: ROOMS[name] for name in names or ROOMS}))
+            made[kind, *names] = url
+        return made[kind, *names]
+
+    return migrated
+
+
+async def _migrate(url: str, rooms: dict[str, Path]) -> None:
+    ledger = Ledger(url, bytes(32))
+    await ledger.open()
+    try:
+        await ledger.store.migrate(rooms)
+    finally:
+        await ledger.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api import app, imports
+from api import imports
 from api.auth import KIND_SCOPES, ROLE_SCOPES, Caller
 from api.settings import Settings
 from api.sheets.people import parse_people
@@ -24,6 +23,7 @@ from api.sheets.read import read_sheet
 from api.world import World
 from rules.ports import Actor
 from tests import pg
+from tests.application import application
 from tests.test_desk_http import HERE, PEOPLE, PLACES, STREET, THERE
 
 START = int(datetime(2022, 5, 10, 2, tzinfo=UTC).timestamp()) * 1_000_000
@@ -105,13 +105,6 @@ async def _prepare(settings: Settings) -> None:
     await world.close()
 
 
-@cache
-def _served() -> Any:
-    """The application, put together once: that takes longer than all that is asked of it here."""
-    nowhere: Any = object()
-    return app.create_app(Settings(), nowhere)
-
-
 def _copied(request: pytest.FixtureRequest, url: str, folder: Path) -> str:
     if url.startswith("sqlite:"):
         shutil.copyfile(url.removeprefix("sqlite:///"), folder / "jifen.db")
@@ -142,9 +135,7 @@ async def front(
         return None
 
     monkeypatch.setattr(world.gate, "caller", caller)
-    server = _served()
-    server.state.world = world
-    transport = httpx.ASGITransport(app=server)
+    transport = httpx.ASGITransport(app=application(world))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         front = Front(world, client)
         made.append(front)

@@ -2,8 +2,8 @@
 """A private PostgreSQL server for tests: found or unpacked, started, crashed and removed here.
 
 Nothing here knows a table. The server listens on a free loopback port only, keeps its files in a directory of
-its own and syncs to disk like a real one, because tests kill it and then count what survived. Only processes
-started here are ever ended, by their process id.
+its own and syncs to disk like a real one unless told otherwise: tests kill it and then count what survived. Only
+processes started here are ever ended, by their process id.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class Server:
         self.admin_url = admin_url
         self._given: set[str] = set()
 
-    def url(self, name: str | None = None, *, template: str | None = None) -> str:
+    def url(self, name: str | None = None, *, template: str | None = None, options: str = "") -> str:
         """The address of a database made fresh, empty or copied from `template` (which must be idle)."""
         name = name or f"jifen_test_{secrets.token_hex(6)}"
         self._run(
             f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)',
-            f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}"',
+            f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" {options}',
         )
         self._given.add(name)
         return self.address(name)

@@ -13,6 +13,8 @@ from rules.watch.anomalies import HAND_PEOPLE, OWN_GRID_DEEDS, ROWS_ALONE, findi
 from rules.watch.deeds import Deed, deeds
 from tests.town import CLERK, EAST, PEOPLE, TODAY, Town, hours
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 SECOND_US = 1_000_000
 _made = iter(range(10**9))
 
@@ -91,6 +93,8 @@ def test_a_batch_cut_up() -> None:
     assert ["split"] == kinds(*cut)
     assert [] == kinds(*cut[1:]) and [] == kinds(*(one._replace(approver="stf_2") for one in cut))
     assert [] == kinds(*(one._replace(batch="bat_1") for one in cut))
+    assert ["split"] == kinds(*(one._replace(batch=None) for one in cut))  # one by one
+    assert ["split"] == kinds(*(one._replace(approver="system") for one in cut))  # time saw them, nobody else
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.test_api_cli import run
 from tests.test_api_statement import ELSEWHERE, HERE, Door
 from tests.test_api_statement import door as door
 
+pytestmark = pytest.mark.schema()
+
 HOUR_US = 3_600_000_000
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ from api.world import World
 from ledger.errors import Refusal, Unavailable
 from ledger.port import Answer, PutRows, Retry
 from ledger.store import StoreLost
+
+pytestmark = pytest.mark.schema()
 
 PASSWORD = "correct horse battery"
 PLACE = "370321002003"
@@ -78,13 +81,22 @@ def bearer(token: str, **headers: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", **headers}
 
 
+@cache
+def _with_parts() -> Any:
+    """The application with what is here to be asked; put together once, for that takes its time."""
+    nowhere: Any = object()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composition, "RESOURCES", [*composition.RESOURCES, Part])
+        return composition.create_app(Settings(), nowhere)
+
+
 @pytest.fixture
-async def door(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+async def door(database_url: str, tmp_path: Path) -> AsyncIterator[Door]:
     world = World(Settings(database_url, tmp_path / "home"))
     await world.init()
     await world.open()
-    monkeypatch.setattr(composition, "RESOURCES", [*composition.RESOURCES, Part])
-    app: Any = composition.create_app(world.settings, world)
+    app = _with_parts()
+    app.state.world = world
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with Door(transport=transport, base_url="http://test") as client:
         client.world = world

@@ -13,7 +13,6 @@ import httpx
 import orjson
 import pytest
 
-from api import app as composition
 from api import imports, jobs
 from api.auth import KIND_SCOPES
 from api.settings import Settings
@@ -25,6 +24,9 @@ from ledger.book import awards, holds
 from ledger.model import Act, Draft, held_account, merchant_account
 from ledger.port import Answer
 from ledger.view import View
+from tests.application import application
+
+pytestmark = pytest.mark.schema()
 
 HERE, ELSEWHERE, GRID = "370321002003", "370321002002", "370321002003-04"
 PASSWORD = "correct horse battery"
@@ -82,8 +84,7 @@ async def door(database_url: str, tmp_path: Path) -> AsyncIterator[Door]:
     await imports.commit_places(
         world, await imports.plan_places(world, parse_places(read_sheet(PLACES.encode()))), "system"
     )
-    app: Any = composition.create_app(world.settings, world)
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=application(world), raise_app_exceptions=False)
     async with Door(transport=transport, base_url="http://test") as client:
         client.world, client.now = world, now
         await _furnish(client)
@@ -251,7 +252,7 @@ async def test_an_entry_without_a_trace_is_explained_in_a_sentence(door: Door) -
 async def test_status_and_journals_are_public(door: Door) -> None:
     """How far each journal has come, by its place's name."""
     status = (await door.get("/v1/status")).json()
-    assert {ELSEWHERE: 0, HERE: 4} == {one["journal"]: one["seq"] for one in status["journals"]}
+    assert {ELSEWHERE: 1, HERE: 5} == {one["journal"]: one["seq"] for one in status["journals"]}
     journals = (await door.get("/v1/journals")).json()["items"]
     assert ["兴旺社区", "中心社区"] == [one["name"] for one in journals]
     assert "中心社区" in (await door.get("/")).text

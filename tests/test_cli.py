@@ -21,6 +21,8 @@ from api.sheets.read import read_sheet
 from tests.test_layouts import GARDEN, PASSWORD, Office, office  # noqa: F401 (a fixture)
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.schema()
+
 
 def commands(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The words of every command and sub-command."""

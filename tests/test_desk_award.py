@@ -18,6 +18,8 @@ from rules.engine.explain import render
 from rules.ports import Actor
 from tests.town import APPROVER, CLERK, EAST, PEOPLE, SHOP, STREETER, TODAY, WEST, WORKER, Town, hours
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 
 @pytest.fixture
 async def town(database_url: str) -> AsyncIterator[Town]:

@@ -17,6 +17,8 @@ from rules.ports import Actor
 from tests.test_desk_award import refused
 from tests.town import APPROVER, CLERK, EAST, PEOPLE, SECOND, SHOP, STREET, STREETER, TODAY, WEST, Town, hours
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 Rows = list[tuple[int, AwardRequest | Refusal | None]]
 
 

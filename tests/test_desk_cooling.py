@@ -15,6 +15,8 @@ from rules.shelf import Shelf
 from tests.test_desk_award import refused
 from tests.town import APPROVER, CLERK, EAST, PEOPLE, STREETER, Map, Town, hours
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 DAY_US = 86_400_000_000
 
 

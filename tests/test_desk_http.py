@@ -12,15 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from api import app, imports
+from api import imports
 from api.auth import ROLE_SCOPES, Caller
-from api.http import approvals, awards, batches, indicators
 from api.settings import Settings
 from api.sheets.people import parse_people
 from api.sheets.places import parse_places
 from api.sheets.read import read_sheet
 from api.world import World
 from rules.ports import Actor
+from tests.application import application
+
+pytestmark = pytest.mark.schema()
 
 NOW = int(datetime(2022, 4, 2, 2, tzinfo=UTC).timestamp()) * 1_000_000
 HERE, THERE, STREET = "370321002002", "370321002003", "370321002"
@@ -55,7 +57,6 @@ ROLES = {
     "approver": ("approver", STREET),
     "auditor": ("auditor", "370321"),
 }
-MINE = (awards, batches, approvals, indicators)
 
 
 class Front:
@@ -99,9 +100,7 @@ async def front(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return Caller("staff", f"stf_{name}", Actor(f"stf_{name}", None, (role,)), ROLE_SCOPES[role[0]])
 
     monkeypatch.setattr(world.gate, "caller", caller)
-    monkeypatch.setattr(app, "RESOURCES", [*(r for r in app.RESOURCES if r not in MINE), *MINE])
-    server: Any = app.create_app(world.settings, world)
-    transport = httpx.ASGITransport(app=server)
+    transport = httpx.ASGITransport(app=application(world))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Front(world, client)
     await world.close()
@@ -179,6 +178,8 @@ async def test_a_single_award(front: Front) -> None:
     }
     tried = await front.call("clerk", "POST", "/evaluations", body)
     assert (200, "reduced", 400) == (tried.status_code, tried.json()["state"], tried.json()["points"])
+    seen = await front.world.ledger.fetch("SELECT reader FROM access_log WHERE what = 'evaluation RE-01'")
+    assert [("stf_clerk",)] == [tuple(one) for one in seen]  # it told of their caps, and leaves no entry
     first = await front.call("clerk", "POST", "/awards", body, Idempotency_Key="same")
     assert (201, "posted", 400) == (first.status_code, first.json()["state"], first.json()["points"]), first.text
     again = await front.call("clerk", "POST", "/awards", body, Idempotency_Key="same", Accept_Language="en")

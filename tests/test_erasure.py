@@ -44,6 +44,8 @@ from tests import pg
 from tests.serving import Served, served
 from tests.test_people_http import GRID, HERE, PLACES
 
+pytestmark = pytest.mark.schema()
+
 DAY_US = 86_400_000_000
 
 

@@ -16,6 +16,8 @@ from ledger.keys import parse_vkey
 from tests.export_maker import PACK, PACKS, SECOND, Office, rich_history
 from tests.ledgers import FixedClock, opened
 
+pytestmark = pytest.mark.schema("ledger")
+
 
 async def test_a_rich_history_is_exported_and_holds(database_url: str, tmp_path: Path) -> None:
     """Everything that entries can say passes the verifier, from both databases; the bytes are those stored."""

@@ -29,7 +29,7 @@ from ledger.rotation import SigningKeys
 from rules.register import Register
 from rules.shelf import Shelf
 
-pytestmark = pytest.mark.schema()
+pytestmark = pytest.mark.schema("ledger", "rules", "people")
 
 NOW = 1_669_075_200_000_000  # 2022-11-22 08:00 in Shanghai
 ROOMS = {

@@ -23,6 +23,8 @@ from api.sheets.read import read_sheet
 from api.world import World
 from rules.ports import Actor
 
+pytestmark = pytest.mark.schema()
+
 PASSWORD = "correct horse battery"
 COUNTY, STREET, GARDEN, CENTRE = "370321", "370321002", "370321002001", "370321002002"
 PLACES = f"""编码,名称,层级,上级编码

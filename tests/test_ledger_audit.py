@@ -17,6 +17,8 @@ from ledger.model import CapUse, Link
 from tests import ledgers
 from tests.ledgers import FixedClock, opened
 
+pytestmark = pytest.mark.schema("ledger")
+
 DAY = "2022-03-01"
 
 

@@ -24,6 +24,8 @@ from tests import ledgers
 from tests.ledgers import HOUR, FixedClock, Step
 from tests.reference_ledger import No, Reference
 
+pytestmark = pytest.mark.schema("ledger")
+
 DAY_LIMIT, MONTH_LIMIT = 300, 700
 LOTS = ("", "2022-03-20", "2022-04-10", "2022-06-30")
 POLICIES = ("only_available", "within_balance", "allow_debt")

@@ -32,6 +32,8 @@ from tests.test_ledger_random import OPENING, World
 from tests.test_ledger_random import op as operation
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.schema("ledger")
+
 SIGNER = Signer("jifen.example", b"s" * 32)
 _numbers = itertools.count()
 

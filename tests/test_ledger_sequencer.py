@@ -21,6 +21,8 @@ from ledger.view import View
 from tests import ledgers
 from tests.ledgers import FixedClock, Step, opened
 
+pytestmark = pytest.mark.schema("ledger")
+
 DAY = "2022-03-01"
 
 

@@ -99,12 +99,14 @@ def forged(seq: int, prev: bytes, body: bytes = b"{}") -> tuple[Any, ...]:
         "ON CONFLICT (journal, seq) DO UPDATE SET body = excluded.body",
     ],
 )
+@pytest.mark.schema("ledger")
 async def test_what_is_written_stays(database_url: str, statement: str) -> None:
     """No UPDATE, DELETE, TRUNCATE or REPLACE of entries, and no head goes back."""
     await stays(database_url, statement)
 
 
 @pytest.mark.parametrize("table", ["entry", "head"])
+@pytest.mark.schema("ledger")
 async def test_postgresql_truncates_nothing(postgres_url: str, table: str) -> None:
     """TRUNCATE asks no row, so a trigger of its own says no."""
     await stays(postgres_url, f"TRUNCATE {table}")
@@ -133,6 +135,7 @@ async def stays(database_url: str, statement: str) -> None:
         assert before == await ledger.fetch("SELECT * FROM entry, head ORDER BY seq")
 
 
+@pytest.mark.schema("ledger")
 async def test_a_fork_cannot_be_stored(database_url: str) -> None:
     """Another entry in a taken place, one that does not follow, a gap, a place before the first: all refused."""
     async with opened(database_url) as ledger:
@@ -156,6 +159,7 @@ async def test_a_fork_cannot_be_stored(database_url: str) -> None:
         assert [(3,)] == await ledger.fetch("SELECT COUNT(*) FROM entry")
 
 
+@pytest.mark.schema("ledger")
 async def test_postgresql_hashes_what_it_stores(postgres_url: str) -> None:
     """There a leaf that is not the hash of its bytes is refused by the database itself."""
     async with opened(postgres_url) as ledger:
@@ -171,6 +175,7 @@ async def test_postgresql_hashes_what_it_stores(postgres_url: str) -> None:
     "account",
     ["subject:s", "held:h", "merchant:m", "redeemed", "fund:f", "minus:s", "debt:s", "issuer", "expired", "adjustment"],
 )
+@pytest.mark.schema("ledger")
 async def test_balances_keep_their_bounds(database_url: str, account: str) -> None:
     """The CHECK of the database and the decision draw the same line; a zero is no row."""
     low, high = model.bounds(account)
@@ -200,6 +205,7 @@ async def test_balances_keep_their_bounds(database_url: str, account: str) -> No
         "UPDATE head SET takeover = 2",
     ],
 )
+@pytest.mark.schema("ledger")
 async def test_rows_that_mean_nothing_are_refused(database_url: str, statement: str) -> None:
     """Units, days, kinds, states and the sums of a hold are checked where they are stored."""
     async with opened(database_url) as ledger:
@@ -209,6 +215,7 @@ async def test_rows_that_mean_nothing_are_refused(database_url: str, statement: 
             await raw(database_url, statement)
 
 
+@pytest.mark.schema("ledger")
 async def test_a_head_that_has_moved_is_a_conflict(database_url: str) -> None:
     """Compare and swap: who read an older head writes nothing."""
     async with opened(database_url) as ledger:
@@ -221,6 +228,7 @@ async def test_a_head_that_has_moved_is_a_conflict(database_url: str) -> None:
         await store.rollback()
 
 
+@pytest.mark.schema("ledger")
 async def test_amounts_as_large_as_an_entry_can_say(database_url: str) -> None:
     """Nothing between the decision and the disk is narrower than 2^53 - 1."""
     huge = 2**53 - 1

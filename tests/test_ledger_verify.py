@@ -28,6 +28,8 @@ from tests.test_ledger_audit import history, tamper
 from tests.test_publish import SIGNER, Town, town
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.schema("ledger")
+
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests/vectors/entry.json").read_text("utf-8"))
 
 

@@ -11,9 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import app as composition
 from api.auth import KIND_SCOPES
-from api.http import merchants, offers, redemptions, scenarios
 from api.people.records import NewPerson
 from api.settings import Settings
 from api.world import World
@@ -22,6 +20,9 @@ from ledger.model import Act, Draft
 from ledger.port import Answer, PutRows
 from ledger.view import View
 from rules.register import PLACE, SUBJECT, Place, subject_row
+from tests.application import application
+
+pytestmark = pytest.mark.schema()
 
 HERE, GRID = "370321002003", "370321002003-04"
 NOON = int(datetime(2022, 6, 15, 4, tzinfo=UTC).timestamp()) * 1_000_000
@@ -67,13 +68,11 @@ class Counter:
 
 
 @pytest.fixture
-async def counter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter]:
+async def counter(database_url: str, tmp_path: Path) -> AsyncIterator[Counter]:
     world = World(Settings(database_url, tmp_path / "home"), clock=lambda: NOON)
     await world.init()
     await world.open()
-    mine = [part for part in (scenarios, merchants, offers, redemptions) if part not in composition.RESOURCES]
-    monkeypatch.setattr(composition, "RESOURCES", [*composition.RESOURCES, *mine])
-    made = Counter(composition.create_app(world.settings, world), world)
+    made = Counter(application(world), world)
     await _furnish(made, world)
     yield made
     await made.http.aclose()

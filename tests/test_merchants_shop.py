@@ -23,6 +23,8 @@ from merchants.jobs import expire_holds
 from merchants.model import HOLD_US, STATES, Asker, Traits
 from merchants.shop import Eligibility, Shop
 
+pytestmark = pytest.mark.schema("ledger", "merchants")
+
 HERE, THERE = "370321002003", "370321002002"
 NOON = 1_637_553_600_000_000  # 2021-11-22 12:00 in Shanghai
 HOUR = 3_600_000_000

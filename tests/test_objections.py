@@ -22,6 +22,8 @@ from rules.workdays import builtin
 from tests.ledgers import DAY, assert_whole
 from tests.town import APPROVER, CLERK, EAST, PEOPLE, SECOND, SHOP, STREET, STREETER, WEST, Map, Town, hours
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 ANNA, BERT = PEOPLE[1], PEOPLE[2]
 SELF = Actor(ANNA, ANNA)
 COUNCIL = Actor("stf_council", None, (("council", EAST),))

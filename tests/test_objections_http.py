@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import app, imports
+from api import imports
 from api.auth import KIND_SCOPES, ROLE_SCOPES, Caller
 from api.commands import objections as command
 from api.commands.export import export
@@ -27,8 +27,11 @@ from ledger.model import Act
 from merchants.tables import REDEMPTION
 from rules.ports import Actor
 from rules.workdays import builtin
+from tests.application import application
 from tests.ledgers import DAY, Step, assert_whole
 from tests.test_desk_http import HERE, PEOPLE, PLACES, STREET, THERE, Front
+
+pytestmark = pytest.mark.schema()
 
 NOW = int(datetime(2022, 4, 1, 2, tzinfo=UTC).timestamp()) * 1_000_000
 ROLES = {
@@ -90,8 +93,8 @@ async def front(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return Caller("staff", f"stf_{name}", Actor(f"stf_{name}", None, (role,)), ROLE_SCOPES[role[0]])
 
     monkeypatch.setattr(world.gate, "caller", caller)
-    server: Any = app.create_app(world.settings, world)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server), base_url="http://test") as client:
+    transport = httpx.ASGITransport(app=application(world))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         counter.client = client
         yield counter
     await assert_whole(world.ledger)

@@ -11,15 +11,17 @@ import argon2
 import httpx
 import pytest
 
-from api import app, imports
+from api import imports
 from api.auth import KIND_SCOPES, ROLE_SCOPES, Caller
-from api.http import bodies, people, places
 from api.settings import Settings
 from api.sheets.places import parse_places
 from api.sheets.read import read_sheet
 from api.sheets.values import uscc_check
 from api.world import World
 from rules.ports import Actor
+from tests.application import application
+
+pytestmark = pytest.mark.schema()
 
 NOW = 1_669_075_200_000_000  # 2022-11-22 08:00 in Shanghai
 HERE, THERE = "370321002002", "370321002003"
@@ -88,15 +90,10 @@ async def desk(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return None
 
     monkeypatch.setattr(world.gate, "caller", caller)
-    monkeypatch.setattr(app, "RESOURCES", [*(r for r in app.RESOURCES if r not in MINE), *MINE])
-    served: Any = app.create_app(world.settings, world)
-    transport = httpx.ASGITransport(app=served)
+    transport = httpx.ASGITransport(app=application(world))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Counter(world, client)
     await world.close()
-
-
-MINE = (people, bodies, places)
 
 
 async def test_registering(desk: Counter) -> None:

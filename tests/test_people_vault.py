@@ -23,6 +23,8 @@ from ledger.model import Act
 from ledger.port import Answer
 from ledger.view import View
 
+pytestmark = pytest.mark.schema("ledger", "people")
+
 ROOMS = {"ledger": MIGRATIONS, "people": Path(api.__file__).parent / "people" / "migrations"}
 HERE, THERE = "370321002002", "370321002003"
 DAY_US = 86_400_000_000

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from api.settings import Settings
+from api.world import NotReady, World
 from tests import pg
 
 
@@ -30,7 +32,6 @@ async def test_a_database_address_opens_an_empty_database(database_url: str) -> 
     try:
         count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
         assert 0 == await connection.fetchval(count)
-        assert "on" == await connection.fetchval("SHOW fsync")
     finally:
         await connection.close()
 
@@ -42,6 +43,7 @@ async def test_a_killed_cluster_comes_back_with_what_it_acknowledged(postgres_se
     with pg.Cluster(postgres_server.binaries) as cluster:
         url = cluster.url("crash")
         connection = await asyncpg.connect(url)
+        assert "on" == await connection.fetchval("SHOW fsync")
         await connection.execute("CREATE TABLE t AS SELECT 1 AS n")
         cluster.kill9()
         with pytest.raises((OSError, asyncpg.PostgresConnectionError)):
@@ -81,3 +83,16 @@ async def test_a_cluster_does_not_outlive_the_process_that_made_it(postgres_serv
             break
         await asyncio.sleep(0.1)
     assert not home.exists()
+
+
+async def test_a_database_in_the_order_of_a_dictionary_is_refused(postgres_server: pg.Server, tmp_path: Path) -> None:
+    """There `370321002` does not lie below `370321`, and every list of a place would be empty."""
+    try:
+        url = postgres_server.url(options="LOCALE_PROVIDER icu ICU_LOCALE 'zh' LOCALE 'C'")
+    except asyncpg.PostgresError as error:
+        pytest.skip(f"this server sorts in no other way: {error}")
+    world = World(Settings(database_url=url, home=tmp_path / "home"))
+    await world.init()
+    with pytest.raises(NotReady, match="LOCALE 'C'"):
+        await world.open()
+    postgres_server.drop(url)

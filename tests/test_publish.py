@@ -27,6 +27,8 @@ from ledger.receipt import check
 from ledger.tree import Trees
 from tests.ledgers import POLICY, ZONE, FixedClock, OneKey, act, award, open_account, opened, run
 
+pytestmark = pytest.mark.schema("ledger")
+
 SIGNER = Signer("town.example", b"s" * 32)
 RECOVERY = Signer("town.example/recovery", b"r" * 32)
 

@@ -39,6 +39,8 @@ from rules.tables import APPROVAL
 from tests.test_desk_http import HERE, PEOPLE, PLACES, STREET, THERE
 from tests.test_layouts import COUNTY, Office, office  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.schema()
+
 APRIL_2 = int(datetime(2022, 4, 2, 2, tzinfo=UTC).timestamp()) * 1_000_000
 DAY_US = 86_400_000_000
 NEW, LAST_OLD_DAY, FIRST_NEW_DAY = "1.1.0", date(2022, 4, 11), date(2022, 4, 12)
@@ -289,6 +291,7 @@ async def test_a_journal_that_opens_meanwhile_is_not_missed(house: House) -> Non
     assert ["1.0.0", NEW] == [version for _, version in await house.policies(journal)]
 
 
+@pytest.mark.schema("ledger")
 async def test_what_waited_before_still_waits(database_url: str, tmp_path: Path) -> None:
     """The queue is made anew for packs, and every approval that was in it is there afterwards, unchanged."""
     before = tmp_path / "migrations"

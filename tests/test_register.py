@@ -13,6 +13,8 @@ from ledger.errors import Refusal
 from ledger.port import PutRows
 from rules.register import PLACE, SUBJECT, Place, Register, Tree, subject_row
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 PLACES = [
     Place("370321", "桓台县", "county"),
     Place("370321001", "索镇街道", "street", "370321"),

@@ -208,6 +208,18 @@ async def test_the_same_photo_twice_is_shown(front: Front, wang: str, zhao: str)
     three = await front.report(zhao, evidence=[await front.photo(zhao, jpeg(seed=b"b"))])
     shown = {item["id"]: item["same_photo"] for item in (await front.done("clerk", "GET", "/reports"))["items"]}
     assert {one["id"]: [two["id"]], two["id"]: [one["id"]], three["id"]: []} == shown
+    own = (await front.done(wang, "GET", "/reports"))["items"]  # what others handed in is none of a reporter's business
+    assert two["id"] not in str(own) and two["id"] not in str(await front.done(wang, "GET", f"/reports/{one['id']}"))
+
+
+async def test_nobody_floods_the_queue(front: Front, wang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many an hour, also of those sent all at once, before any of which the queue was full."""
+    monkeypatch.setattr("api.http.reports.PER_HOUR", 3)
+    body = {"occurred_on": DAY, "place": HERE}
+    answers = await asyncio.gather(*(front.call(wang, "POST", "/reports", body) for _ in range(8)))
+    assert [201] * 3 + [429] * 5 == sorted(answer.status_code for answer in answers)
+    front.now += 3_600_000_001
+    await front.done(wang, "POST", "/reports", body)
 
 
 # photos ----------------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ from ledger.rotation import SigningKeys, rotate
 from tests import ledgers
 from tests.serving import served
 
+pytestmark = pytest.mark.schema("ledger")
+
 EAST, WEST = "east", "west"
 
 
@@ -403,6 +405,7 @@ async def test_a_stranger_cannot_sign_himself_in(invaded: Office, tmp_path: Path
 
 
 @pytest.mark.long
+@pytest.mark.schema()
 def test_keys_change_and_a_backup_is_taken_while_a_server_works(database_url: str, tmp_path: Path) -> None:
     """Awards go on without one failure; the server signs with each new key, and the whole history holds afterwards."""
     with served(database_url, tmp_path / "home") as server:

@@ -34,6 +34,8 @@ from tests.packs import made, sets_of_hats
 from tests.town import CLERK, EAST, PEOPLE, STREETER, TODAY, WEST, Map, Safe, Town
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.schema("ledger", "rules")
+
 ME = PEOPLE[1]
 MET = {"minutes": 120, "team": 30, "trained": "2022-01-01", "insured": "yes"}
 
@@ -314,6 +316,7 @@ async def test_a_refused_evaluation_shows_every_check(town: Town) -> None:
 # --- the book ---
 
 
+@pytest.mark.schema("ledger")
 async def test_an_export_with_sets_is_verified_by_the_script_it_carries(
     database_url: str, tmp_path: Path, pack: Pack
 ) -> None:

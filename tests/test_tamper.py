@@ -151,6 +151,7 @@ def test_no_false_alarm_while_a_writer_appends(tmp_path: Path) -> None:
 # the other database ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.schema("ledger")
 async def test_postgresql_says_the_same(postgres_url: str, tmp_path: Path) -> None:
     """Rows of each table on PostgreSQL, with the owner's rights: found, and nothing is once it has been undone."""
     found = await asyncio.to_thread(history.build, tmp_path, days=4, url=postgres_url)

@@ -26,6 +26,8 @@ from tests.test_ledger_random import OPENING, OPS, Op, World
 from tests.test_ledger_verify import forge
 from tests.test_publish import SIGNER, Town, town
 
+pytestmark = pytest.mark.schema("ledger")
+
 
 def random_ops(draw: random.Random, count: int) -> list[Op]:
     return [(draw.choice(OPS), draw.randrange(12), draw.randrange(601), draw.randrange(12)) for _ in range(count)]

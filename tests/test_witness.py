@@ -45,6 +45,8 @@ from ledger.keys import BadKey, Signer, make_keys, parse_cosigner, parse_vkey
 from ledger.model import Act
 from tests.town import Run
 
+pytestmark = pytest.mark.schema()
+
 LOG = Signer("log.example/one", bytes([1]) * 32)
 OTHER = Signer("log.example/two", bytes([2]) * 32)
 LEAVES = [leaf_hash(b"%d" % n) for n in range(40)]
