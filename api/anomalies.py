@@ -17,6 +17,6 @@ async def look(world: World, caller: Caller, place: str, from_day: str, to_day: 
     capacity = await world.ledger.fetch("SELECT id, daily_people FROM confirmer WHERE daily_people IS NOT NULL")
     there = await deeds(world.ledger, world.people, place, from_day, to_day)
     found = findings(there, dict(staff), dict(capacity))
-    for subject in sorted({subject for one in found for subject in one.subjects}):
-        await world.saw(caller, subject, f"anomalies {from_day}..{to_day}")
+    subjects = sorted({subject for one in found for subject in one.subjects})
+    await world.saw_all(caller, subjects, f"anomalies {from_day}..{to_day}")
     return found

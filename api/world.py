@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -260,10 +260,18 @@ class World:
 
     async def saw(self, caller: Caller, subject: str, what: str) -> None:
         """Write down that somebody read a record that is not their own."""
-        if caller.subject != subject:
-            roles = " ".join(f"{role}@{place}" for role, place in caller.actor.roles)
-            row = (self.ledger.new_id("acc"), self.ledger.clock(), caller.id, subject, what, roles)
-            await self.ledger.submit(PutRows(inserts=((ACCESS, row),)))
+        await self.saw_all(caller, (subject,), what)
+
+    async def saw_all(self, caller: Caller, subjects: Iterable[str], what: str) -> None:
+        """The same of many records that were read together, in one commit."""
+        now, roles = self.ledger.clock(), " ".join(f"{role}@{place}" for role, place in caller.actor.roles)
+        rows = [
+            (ACCESS, (self.ledger.new_id("acc"), now, caller.id, subject, what, roles))
+            for subject in subjects
+            if subject != caller.subject
+        ]
+        if rows:
+            await self.ledger.submit(PutRows(inserts=tuple(rows)))
 
 
 class Grades(Mapping[str, int]):

@@ -70,25 +70,30 @@ def few(facts: dict[str, int | str]) -> dict[str, int | str]:
     return facts
 
 
-class Reported(BaseModel):
-    """One deed. `subject` or `who`, not both."""
+class Particulars(BaseModel):
+    """What may be said of a deed beside whose it is, what it was and when."""
 
     model_config = _STRICT
+
+    group: Annotated[str | None, Field(pattern=r"^G[1-9][0-9]?$")] = None
+    place: Annotated[str | None, Field(min_length=1, max_length=40)] = None
+    cause: CaseOf | None = None
+    team: Short | None = None
+    campaign: Short | None = None
+    note: Long | None = None
+    start: Annotated[str | None, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = None
+    replaces: Short | None = None
+
+
+class Reported(Particulars):
+    """One deed. `subject` or `who`, not both."""
 
     subject: Annotated[str | None, Field(min_length=1, max_length=40)] = None
     who: Person | None = None
     indicator: Annotated[str, Field(min_length=1, max_length=40)]
     occurred_on: date
     facts: Annotated[dict[Short, int | Short], AfterValidator(few)] = {}
-    group: Annotated[str | None, Field(pattern=r"^G[1-9][0-9]?$")] = None
-    place: Annotated[str | None, Field(min_length=1, max_length=40)] = None
-    cause: CaseOf | None = None
-    team: Short | None = None
-    campaign: Short | None = None
     evidence: Annotated[list[Proof], Field(max_length=10)] = []
-    note: Long | None = None
-    start: Annotated[str | None, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = None
-    replaces: Short | None = None
 
 
 class TakingBack(BaseModel):

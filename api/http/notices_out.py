@@ -64,8 +64,7 @@ async def listing(
     at = key_of(cursor, str, int)
     found, following = await untold(world, place, Place(*at) if at else None)
     told = [one for one in await wording.worded(world, found) if (one.phone is not None) == (channel == "sms")]
-    for one in told:
-        await world.saw(caller, one.notice.subject, f"notice {channel}")
+    await world.saw_all(caller, (one.notice.subject for one in told), f"notice {channel}")
     after = None if following is None else cursor_of(*following)
     headers = {**_PRIVATE, **({"X-Next-Cursor": after} if after else {})}
     if form == "csv":

@@ -9,7 +9,7 @@ from litestar.params import Parameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.auth import Caller
-from api.http.awards import CaseOf, Long, Proof, Short, award_body, few, lang_of, proofs_of
+from api.http.awards import Long, Particulars, Proof, Short, award_body, few, lang_of, proofs_of
 from api.http.body import Nothing, invalid
 from api.http.reply import Cursor, Limit, key_of, page, reply
 from api.lookup import count
@@ -48,24 +48,14 @@ class Deed(BaseModel):
     evidence: Annotated[list[Short], Field(max_length=PHOTOS_MAX)] = []
 
 
-class Accepted(BaseModel):
+class Accepted(Particulars):
     """What an award still needs. What is left out is as it was reported; `evidence` is what staff found beside the
     reporter's word."""
-
-    model_config = _STRICT
 
     indicator: Code | None = None
     occurred_on: date | None = None
     facts: Facts | None = None
-    group: Annotated[str | None, Field(pattern=r"^G[1-9][0-9]?$")] = None
-    place: Code | None = None
-    cause: CaseOf | None = None
-    team: Short | None = None
-    campaign: Short | None = None
     evidence: Annotated[list[Proof], Field(min_length=1, max_length=10)]
-    note: Long | None = None
-    start: Annotated[str | None, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = None
-    replaces: Short | None = None
 
 
 class Declined(BaseModel):

@@ -7,7 +7,6 @@ and a mark only moves forward.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -187,11 +186,9 @@ class Deliver:
         return ((NOTICE_MARK, (one.subject,)) for one in self.delivered)
 
     def decide(self, view: View) -> Answer:
-        told: defaultdict[str, int] = defaultdict(int)
         for one in self.delivered:
             row = view.get(NOTICE_MARK, one.subject)
             seq = max(one.seq, row[2]) if row is not None and row[1] == one.journal else one.seq
             warned = max(one.warned, row[3] if row is not None else "")
             view.put(NOTICE_MARK, (one.subject, one.journal, seq, warned, self.channel, self.actor, view.now_us))
-            told[one.subject] += 1
-        return Answer(value=len(told))
+        return Answer(value=len({one.subject for one in self.delivered}))

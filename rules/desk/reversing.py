@@ -123,6 +123,7 @@ class Reversals:
         alive = [subject for subject, found in known.items() if isinstance(found, Known)]
         keys = await self._preparer.keys(alive)
         originals: list[Original | Reversal] = []
+        late: dict[str, frozenset[Lot]] = {}
         for row in targets:
             gone, subject = of_row(row), known[row[6]]
             if gone is not None:
@@ -136,18 +137,18 @@ class Reversals:
                 key = keys[row[6]]
                 act = Act(actor.id, occurred_on, said, txn, key=key, memo=reason.encode())
                 fields = codec.decode(body)
+                if self._past_its_day(fields) and row[6] not in late:
+                    late[row[6]] = await relotted(self.ledger, row[6])
+                lots = late.get(row[6], frozenset[Lot]())
                 policy = self._policy(fields)
-                late = await self._relotted(fields)
-                originals.append(Original(row[0], row[2], fields, leaf, subject.home, key, act, policy, late))
+                originals.append(Original(row[0], row[2], fields, leaf, subject.home, key, act, policy, lots))
         return originals
 
-    async def _relotted(self, fields: Mapping[str, Any]) -> frozenset[Lot]:
-        """Asked for only where a lot of the award is past its day: it lapsed, or it was given a later one."""
+    def _past_its_day(self, fields: Mapping[str, Any]) -> bool:
+        """Is a lot of the award past its day? Then it lapsed, or it was given a later one: somebody has to look."""
         today = local_day(self.ledger.clock(), self.shelf.zone)
         own = [line for line in fields["postings"] if line["account"].startswith("subject:")]
-        if all(line.get("lot", FOREVER) >= today for line in own):
-            return frozenset()
-        return await relotted(self.ledger, fields["subject"])
+        return any(line.get("lot", FOREVER) < today for line in own)
 
     def _policy(self, fields: Mapping[str, Any]) -> str:
         """How the indicator, in the pack that the entry names, gives back what was partly spent."""

@@ -6,14 +6,14 @@ Read from the same pack that runs, so that the notice cannot say anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
 from rules.engine.conditions import labels, scope
 from rules.engine.explain import BOOKS, UNITS, WINDOWS, amount
 from rules.engine.language import check, parse, prose
-from rules.engine.model import Cap, Field, Indicator, Lifetime, Pack
+from rules.engine.model import Cap, Field, Indicator, Lifetime, Name, Pack
 from rules.engine.values import Brackets, Fixed, Formula, Ladder, PerUnit, Tier
 
 Lang = Literal["zh", "en"]
@@ -81,8 +81,7 @@ def worth(value: Worth, indicator: Indicator, lang: Lang) -> str:
         whole = ("，不满的不计" if zh else ", parts do not count") if value.rounding == "unit" else ""
         return f"{label}{told}{whole}" if zh else f"{label}: {told}{whole}"
     if isinstance(value, Tier):
-        field = indicator.field(value.field)
-        words: Mapping[str, str] = {} if field is None else {w: n.model_dump()[lang] for w, n in field.values.items()}
+        words = _words(indicator.field(value.field), lang)
         return comma.join(f"{words.get(word, word)} {points(one, lang)}" for word, one in value.amounts.items())
     if isinstance(value, Ladder):
         rungs = (
@@ -113,13 +112,10 @@ def condition(indicator: Indicator, lang: Lang) -> str:
 
 def fact(field: Field, lang: Lang) -> str:
     """A fact to state, with what it may be."""
-    label = field.label.model_dump()[lang]
+    label = _called(field.label, lang)
     if field.type == "enum":
-        return (
-            f"{label}（{'、'.join(name.zh for name in field.values.values())}）"
-            if lang == "zh"
-            else (f"{label} ({', '.join(name.en for name in field.values.values())})")
-        )
+        words = _words(field, lang).values()
+        return f"{label}（{'、'.join(words)}）" if lang == "zh" else f"{label} ({', '.join(words)})"
     if field.type == "day":
         return f"{label}（日期）" if lang == "zh" else f"{label} (a day)"
     unit = UNITS[lang].get(field.unit or "", field.unit or "")
@@ -199,8 +195,7 @@ def _term(indicator: Indicator, lifetime: Lifetime, lang: Lang) -> str:
     if isinstance(lifetime.years, int):
         told = f"{lifetime.years} 年" if zh else f"{lifetime.years} year(s)"
     else:
-        field = indicator.field(lifetime.by or "")
-        words: Mapping[str, str] = {} if field is None else {w: n.model_dump()[lang] for w, n in field.values.items()}
+        words = _words(indicator.field(lifetime.by or ""), lang)
         told = ("、" if zh else ", ").join(
             f"{words.get(word, word)} {years}{' 年' if zh else ''}" for word, years in lifetime.years.items()
         )
@@ -209,4 +204,13 @@ def _term(indicator: Indicator, lifetime: Lifetime, lang: Lang) -> str:
 
 def _label(indicator: Indicator, name: str, lang: Lang) -> str:
     field = indicator.field(name)
-    return name if field is None else field.label.model_dump()[lang]
+    return name if field is None else _called(field.label, lang)
+
+
+def _words(field: Field | None, lang: Lang) -> dict[str, str]:
+    """What the words of a list field are called."""
+    return {} if field is None else {word: _called(name, lang) for word, name in field.values.items()}
+
+
+def _called(name: Name, lang: Lang) -> str:
+    return name.zh if lang == "zh" else name.en
