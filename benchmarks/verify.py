@@ -169,9 +169,9 @@ class Laid:
         self._append({"kind": "capture", "links": link, "data": {"fen_per_point": 100, "scenario": "shop"}},
                      [(held, "points", lot, -amount), (merchant, "points", FOREVER, amount)], "")  # fmt: skip
         lots_told = json.dumps({lot: [0, amount]}, separators=(",", ":"))
-        self.holds.append(
-            (self.journal, held[5:], subject, "closed", expires, amount, amount, 0, 0, lots_told, "", seq, leaf)
-        )
+        whose = merchant.removeprefix("merchant:")
+        told = (subject, "closed", expires, amount, amount, 0, 0, lots_told, "", seq, leaf, whose)
+        self.holds.append((self.journal, held[5:], *told))
 
 
 def _end_of_month(day: str, months: int) -> str:
@@ -232,7 +232,7 @@ def _write(connection: sqlite3.Connection, laid: list[Laid]) -> None:
     for one in laid:
         connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)", one.entries)
         connection.executemany("INSERT INTO cause VALUES (?, ?, ?, ?, ?)", one.causes)
-        connection.executemany(f"INSERT INTO hold VALUES ({', '.join('?' * 13)})", one.holds)
+        connection.executemany(f"INSERT INTO hold VALUES ({', '.join('?' * 14)})", one.holds)
         one.entries.clear()
         one.causes.clear()
         one.holds.clear()

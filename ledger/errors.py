@@ -18,6 +18,7 @@ class Refusal(Exception):
         self.code = code
         self.facts = facts
         self.replayed = False  # the same refusal as the first time, found under the retry key
+        self.leaves: tuple[tuple[Any, Any], ...] = ()  # (table, row) that stay: a try that counts though it failed
 
     def __str__(self) -> str:
         listed = ", ".join(f"{name}={value!r}" for name, value in self.facts.items())

@@ -42,6 +42,7 @@ KINDS = frozenset(
         "adjust",
         "fund",
         "settle",
+        "benefit",
         "objection",
         "decision",
         "edition",

@@ -249,6 +249,8 @@ class Sequencer:
                 return refusal
             except Refusal as refusal:
                 view.undo(mark)
+                for table, row in refusal.leaves:
+                    view.put(table, row)
                 if retry is not None:
                     said = orjson.dumps({"code": refusal.code, "facts": refusal.facts}).decode()
                     view.put(REQUEST, request_row(retry, view.now_us, 0, "", said))
@@ -268,12 +270,13 @@ class Sequencer:
         return _Groups(self._cache)
 
     async def _load(self, groups: dict[Table, Groups], wanted: dict[Table, set[Key]]) -> None:
-        for table, prefixes in wanted.items():
+        # Row locks are taken in one order by everybody: by table, then by key.
+        for table, prefixes in sorted(wanted.items(), key=lambda item: item[0].name):
             known = groups[table]
             missing = [prefix for prefix in prefixes if prefix not in known]
             if missing:
                 if not table.cached:
-                    missing.sort()  # row locks are taken in one order by everybody
+                    missing.sort()
                 known.update(await self.store.load(table, missing))
 
     def _forget(self, journal: str | None = None) -> None:

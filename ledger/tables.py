@@ -52,7 +52,7 @@ TALLIES = table("tally", "journal subject start cap used:int", key=4, group=2)  
 HOLD = table(
     "hold",
     "journal hold subject state expires_at:int amount:int captured:int released:int refunded:int lots grace "
-    "seq:int leaf:blob",
+    "seq:int leaf:blob merchant",
     key=2,
     cached=True,
 )

@@ -359,7 +359,7 @@ def root_of_inclusion(leaf, index, size, proof):
 
 # the form of an entry (entry.md, Fields) -------------------------------------------------------------------------
 
-_RELS = '"(?:hold|reverses|replaces|moved_from|released_from|disputes|decides)"'
+_RELS = '"(?:hold|reverses|replaces|moved_from|released_from|disputes|decides|undoes)"'
 _UNIT, _LOT = '"(?:points|standing)"', f'(?!"{NEVER}){_DAY}'
 _CAP = {"from": _DAY, "id": _TEXT, "let": _INT, "limit": _INT, "to": _DAY, "used_before": _INT}
 _LINK = {"journal?": _TEXT, "leaf": _HEX, "rel": _RELS, "seq": _COUNT}
@@ -375,7 +375,10 @@ _SCORED = {"group": '"G[1-8]"', "pack": _HEX, "place": _TEXT, "rule": _TEXT, "su
 _DEED = {**_SCORED, "cause": _HEX, "trace": _HEX}
 _SORT = '"(?:person|body)"'
 _PACK = {"effective_from": _DAY, "hash": _HEX, "id": _TEXT, "version": _TEXT}
-_TERMS = [None, {"fen_per_point": _COUNT}, {"scenario": _TEXT}, {"fen_per_point": _COUNT, "scenario": _TEXT}]
+_TERMS = [None, {"budget?": _TEXT, "fen_per_point?": _COUNT, "scenario": _TEXT},
+          {"budget?": _TEXT, "fen_per_point": _COUNT}, {"budget": _TEXT}]  # fmt: skip
+_USED = {"budget?": _TEXT, "fen": _INT, "merchant": _TEXT, "quantity": _INT, "redemption": _TEXT, "scenario": _TEXT}
+_PAID = {"fen": _INT, "period": r'(?!"0000)"\d{4}-(?:0[1-9]|1[012])"', "statement": _HEX}
 # kind → (fields besides COMMON, the forms of its data; None: it may be absent)
 KINDS = {
     "open/journal": ({}, [{"origin": _TEXT, "vkey": _TEXT, "recovery": _TEXT, "policy": _FREE}]),
@@ -392,7 +395,8 @@ KINDS = {
                            "lapsed": _COUNT, "reason?": _TEXT}]),
     "expire": (_WHO, [None]),
     "relot": (_WHO, [{"reason": _TEXT}]),
-    "settle": ({}, [_FREE]),
+    "settle": ({}, [{**_PAID, "merchant": _TEXT}, _PAID]),
+    "benefit": ({}, [_USED]),
     "move": (_WHO, [{"to": _TEXT, "tallies": _HEX}, {"from": _TEXT, "kind": _SORT, "tallies": _HEX}, {"from": _TEXT}]),
     "key": ({}, [{"vkey": _TEXT, "authority": '"(?:signing|recovery)"'}]),
     "seal": ({}, [{"as_of_size": _COUNT, "state_root": _HEX, "accounts": _COUNT}]),
@@ -426,9 +430,6 @@ def check_form(entry):
     if "data" in entry or None not in forms:
         data = entry.get("data")
         need(type(data) is dict and data and forms != [None], "data is not an object with fields, or must not be there")
-        if forms == [_FREE]:
-            need(plain(data), f"data of a {kind} entry is not an object of strings and integers")
-            return
         fitting = [form for form in forms if form and not _wrong(data, form)]
         _closed(data, (fitting or forms)[-1], f"data of a {kind} entry", "data.")
 
@@ -570,7 +571,7 @@ _COUNTING = {"award", "deduct", "reverse"}
 _LINKS = {
     "capture": ("hold",), "release": ("hold",), "refund": ("hold",), "void": ("hold",), "reverse": ("reverses",),
     "award": ("", "replaces"), "deduct": ("", "replaces"), "move": ("", "moved_from", "released_from"),
-    "objection": ("", "disputes"), "decision": ("decides",),
+    "objection": ("", "disputes"), "decision": ("decides",), "benefit": ("", "undoes"),
 }  # fmt: skip
 _NO_LINKS = ("",)
 
@@ -590,8 +591,8 @@ class Book:
         self.members = {}  # subject → (person | body, open | moved | erased, number of the stay)
         self.store = Spill()  # "h" holds by seq, "i" hold ids, "t" what caps have counted
         self.assumed = {}  # (subject, stay) → {(cap, from): (used before, seq)} for stays that began with a move
-        self.reversed = {}  # (journal, seq) → seq of the reversal
-        self.said = set()  # (objection or decision, its id)
+        self.reversed = {}  # (journal, seq) → seq of what reversed or undid it
+        self.said = set()  # (objection, decision or benefit, its id)
         self.replaced = []  # (journal and seq of the award that was replaced, seq of the one that took its place)
         self.pending = None  # (seq of the hold, lots, txn): the release that must follow a refund
         self.keys, self.recovery, self.takeover, self.zone = [], None, 0, None
@@ -639,7 +640,7 @@ class Book:
             raise Bad(f"a {kind} entry has no such links")
         for link in links:
             other = link.get("journal")
-            need(other is None or (other != self.journal and link["rel"] != "hold"),
+            need(other is None or (other != self.journal and link["rel"] not in ("hold", "undoes")),
                  "the link of this entry names a journal and must not")  # fmt: skip
             need(other or link["seq"] < self.size, "the link names an entry that is not earlier")
         if entry["caps"] and kind not in _COUNTING:
@@ -856,9 +857,11 @@ class Book:
     def _say_once(self, entry):
         """About an open account, and of each objection one is made and one decided."""
         self.open_member(entry["subject"])
-        once = (entry["kind"], entry["data"]["id"])
-        need(once not in self.said, f"a second {entry['kind']} with id {entry['data']['id']}")
-        self.said.add(once)
+        self._once(entry["kind"], entry["data"]["id"])
+
+    def _once(self, *said):
+        need(said not in self.said, f"a second {said[0]} with id {said[1]}")
+        self.said.add(said)
 
     def _reverse(self, entry, delta, today):
         link, subject = entry["links"][0], entry["subject"]
@@ -929,6 +932,7 @@ class Book:
         self.store.put(f"h{self.size}", {
             "seq": self.size, "leaf": self.leaf.hex(), "account": held, "subject": subject, "state": "held",
             "expires_at": entry["data"]["expires_at"], "grace": "", "lots": chosen, "captured": {},
+            "merchant": "",
         })  # fmt: skip
 
     def _capture(self, entry, delta):
@@ -939,6 +943,8 @@ class Book:
         need(late < SLACK_US, f"captured after the hold ran out at {hold['expires_at']}")
         merchant, amount = _merchant(delta)
         need(amount > 0, "captures nothing")
+        need(hold["merchant"] in ("", merchant), f"captures from a hold of which {hold['merchant']} has captured")
+        hold["merchant"] = merchant
         chosen = dict(_earliest(sorted(lots.items()), amount))
         want = _posted(hold["account"], chosen, -1) | {(merchant, POINTS, NEVER): amount}
         self._expect(delta, want, "a capture (what the hold has left, earliest lots first)")
@@ -953,6 +959,7 @@ class Book:
         merchant, amount = _merchant(delta)
         taken = _earliest(sorted(hold["captured"].items(), reverse=True), -amount)
         need(amount < 0 and sum(n for _, n in taken) == -amount, "returns more than was captured and not yet returned")
+        need(hold["merchant"] == merchant, f"returns from {merchant} what {hold['merchant']} has captured")
         back, grace = {}, hold["grace"]
         for lot, n in taken:
             if lot < today:
@@ -1002,9 +1009,30 @@ class Book:
         self.pending = None
 
     def _settle(self, entry, delta):
+        data = entry["data"]
+        named, posts = "merchant" in data, bool(entry["postings"])
+        need(named != posts, "data names the merchant where nothing is posted, and only there")
+        if not posts:
+            need(data["fen"], "settles nothing")
+            return
         merchant, amount = _merchant(delta)
         need(amount < 0, "settles nothing")
         self._expect(delta, {(merchant, POINTS, NEVER): amount, (REDEEMED, POINTS, NEVER): -amount}, "a settlement")
+
+    def _benefit(self, entry, delta):
+        self._expect(delta, {}, "a benefit")
+        data, links = entry["data"], entry["links"]
+        if not links:
+            need(data["quantity"] > 0 and data["fen"] >= 0, "a benefit of nothing, or one that the merchant owes")
+            self._once("benefit", data["redemption"])
+            return
+        seq = links[0]["seq"]
+        old = self.linked(self.journal, seq, links[0]["leaf"])
+        need(old["kind"] == "benefit" and not old["links"], "undoes no benefit")
+        want = {**old["data"], "fen": -old["data"]["fen"], "quantity": -old["data"]["quantity"]}
+        need(data == want, f"undoes another benefit than that of {seq}, or a part of it")
+        before = self.reversed.setdefault((self.journal, seq), self.size)
+        need(before == self.size, f"the benefit of {seq} was undone before, by entry {before}")
 
     # lots and whole accounts
 
@@ -1153,7 +1181,7 @@ def _posted(account, lots, sign=1):
 
 def _merchant(delta):
     """The one merchant: account that an entry posts to, and the amount."""
-    found = [(name, n) for (name, _, _), n in delta.items() if name.startswith("merchant:")]
+    found = [(name, n) for (name, _, _), n in delta.items() if name.startswith("merchant:") and name != "merchant:"]
     need(len(found) == 1, f"posts to {len(found)} merchants, not to one")
     return found[0]
 

@@ -25,7 +25,22 @@ from ledger.publish import Publisher
 from ledger.published import Published
 from ledger.receipt import format_receipt, pack_qr
 from ledger.seals import make_seals
-from tests.ledgers import POLICY, ZONE, FixedClock, act, capture, hold, move, refund, release, relot, run, sweep
+from tests.ledgers import (
+    PAID,
+    POLICY,
+    ZONE,
+    FixedClock,
+    act,
+    benefit,
+    capture,
+    hold,
+    move,
+    refund,
+    release,
+    relot,
+    run,
+    sweep,
+)
 
 NAME = "town.example"
 FIRST, SECOND, THIRD = (Signer(NAME, bytes([n]) * 32) for n in (1, 2, 3))
@@ -40,6 +55,7 @@ PACK_JSON = (
     '{"bands":[{"code":"A"}],"groups":[{"code":"G1"}],'
     '"indicators":[{"code":"V-01","group":"G1","name":"扫雪"}],"pack":{"id":"tiny"}}'
 ).encode()
+TERMS = {"budget": "bud_1", "fen_per_point": 100, "scenario": "S01"}
 PACK = hashlib.sha256(PACK_JSON).hexdigest()
 PACKS = {PACK: {**PACK_FILES, "pack.json": PACK_JSON}}
 
@@ -149,12 +165,17 @@ class Office:
         )
 
     async def settle(self, journal: str, merchant: str, amount: int) -> Sealed:
-        data = {"month": "2022-03", "statement": "stm_1"}
         return await run(
             self.ledger,
-            lambda view: holds.settle(view, journal, self.act(), merchant=merchant, amount=amount, data=data),
+            lambda view: holds.settle(view, journal, self.act(), merchant=merchant, amount=amount, **PAID),
             journal,
         )
+
+    async def use(self, journal: str, redemption: str, undone: bool = False) -> None:
+        """A benefit that costs no points."""
+        used = await benefit(self.ledger, journal, redemption, budget="bud_1")
+        if undone:
+            await benefit(self.ledger, journal, redemption, budget="bud_1", of=used.link("undoes"))
 
     async def erase(self, journal: str, subject: str) -> Sealed:
         return await run(self.ledger, lambda view: accounts.erase(view, journal, self.act(), subject=subject), journal)
@@ -222,8 +243,8 @@ async def rich_history(office: Office, seals: bool = True) -> None:
     await release(ledger, "east", "h_1")
     await office.settle("east", "mer_1", 300)
     await hold(ledger, "east", "sub_b", "h_2", 200)
-    await capture(ledger, "east", "h_2", 200)
-    await refund(ledger, "east", "h_2", 200, "void")
+    await capture(ledger, "east", "h_2", 200, **TERMS)
+    await refund(ledger, "east", "h_2", 200, "void", **TERMS)
     await hold(ledger, "east", "sub_b", "h_3", 50, hours=1)
     clock.advance(hours=2)
     await release(ledger, "east", "h_3", expired=True)
@@ -270,6 +291,10 @@ async def rich_history(office: Office, seals: bool = True) -> None:
         await run(ledger, lambda view, j=journal: accounts.adopt_pack(view, j, office.act(), **adopted), journal)
     await office.decide("east", await office.object("east", "sub_a", "obj_1", [first.link("disputes")]), "rejected")
     missing = await office.object("east", "sub_b", "obj_2")
+    # benefits that cost no points, one of them undone; a shop that is owed for those alone
+    await office.use("east", "rdm_1")
+    await office.use("east", "rdm_2", undone=True)
+    await office.settle("east", "mer_2", 0)
     await office.decide("east", await office.object("east", "sub_b", "obj_3"), "withdrawn")
     await move(ledger, "east", "west", "sub_b")
     await office.decide("west", missing, "upheld")

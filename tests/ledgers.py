@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.audit import audit
-from ledger.book import accounts, awards, holds
+from ledger.book import accounts, awards, benefits, holds
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.keys import Signer
 from ledger.model import Act, CapUse, Draft, Link, Sealed
@@ -117,13 +118,14 @@ def specified_data() -> dict[str, list[tuple[set[str], set[str]]]]:
 
 
 def keeps_schema(entry: dict[str, Any]) -> bool:
-    if entry["kind"] == "settle":
-        return True  # the statement's own fields
     fields = set(entry.get("data", {}))
     return any(must <= fields <= must | may for must, may in specified_data()[entry["kind"]])
 
 
 # what tests do all the time ------------------------------------------------------------------------------------
+
+
+PAID = {"fen": 7_000, "period": "2022-03", "statement": hashlib.sha256(b"statement").hexdigest()}  # what settles
 
 
 def act(ledger: Ledger, day: str = "2022-03-01", request: bytes = b"{}") -> Act:
@@ -210,20 +212,35 @@ async def hold(ledger: Ledger, journal: str, subject: str, name: str, amount: in
     )  # fmt: skip
 
 
-async def capture(ledger: Ledger, journal: str, name: str, amount: int, merchant: str = "mer_1") -> Sealed:
+async def capture(
+    ledger: Ledger, journal: str, name: str, amount: int, merchant: str = "mer_1", **terms: Any
+) -> Sealed:
     return await run(
         ledger,
-        lambda view: holds.capture(view, journal, act(ledger), hold=name, merchant=merchant, amount=amount),
+        lambda view: holds.capture(
+            view, journal, act(ledger), hold=name, merchant=merchant, amount=amount, terms=terms or None
+        ),
         journal,
     )
 
 
-async def refund(ledger: Ledger, journal: str, name: str, amount: int, kind: str = "refund") -> list[Sealed]:
+async def refund(
+    ledger: Ledger, journal: str, name: str, amount: int, kind: str = "refund", merchant: str = "mer_1", **terms: Any
+) -> list[Sealed]:
     return await run(
         ledger,
-        lambda view: holds.refund(view, journal, act(ledger), hold=name, merchant="mer_1", amount=amount, kind=kind),
+        lambda view: holds.refund(
+            view, journal, act(ledger), hold=name, merchant=merchant, amount=amount, kind=kind, terms=terms or None
+        ),
         journal,
     )
+
+
+async def benefit(ledger: Ledger, journal: str, redemption: str, **changed: Any) -> Sealed:
+    """Three units of a benefit; with `of`, the entry of one, it is undone."""
+    terms = {"merchant": "mer_1", "redemption": redemption, "scenario": "S13", "quantity": 3, "fen": 450, **changed}
+    step = benefits.undo if "of" in terms else benefits.benefit
+    return await run(ledger, lambda view: step(view, journal, act(ledger), **terms), journal)
 
 
 async def release(ledger: Ledger, journal: str, name: str, expired: bool = False) -> Sealed | None:

@@ -2,7 +2,7 @@
 """The ledger a second time, as simple as it can be said: dictionaries, and nothing imported from the ledger.
 
 Written from docs/spec/entry.md and the design, so that one reading of the rules checks the other. It knows balances,
-lots, holds, caps, deeds, reversals and moves; it knows no bytes, hashes, databases or batches.
+lots, holds, caps, deeds, benefits, reversals and moves; it knows no bytes, hashes, databases or batches.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Booking:
 class Hold:
     journal: str
     subject: str
-    merchant: str
+    merchant: str  # whom it is meant for
     expires_at: int
     lots: dict[str, int]
     held: dict[str, int]
@@ -50,6 +50,7 @@ class Hold:
     refunded: int = 0
     captured: int = 0
     grace: str = ""
+    captor: str = ""  # who captured
 
 
 class Reference:
@@ -64,6 +65,7 @@ class Reference:
         self.deeds: dict[tuple[str, str], tuple[int, bool]] = {}  # (subject, deed) → booking, replaced
         self.bookings: list[Booking] = []
         self.holds: dict[str, Hold] = {}
+        self.undone: set[str] = set()
 
     # small things --------------------------------------------------------------------------------------------
 
@@ -201,17 +203,21 @@ class Reference:
                 self.post(journal, f"held:{name}", "points", lot, part)
         self.holds[name] = Hold(journal, subject, merchant, expires_at, dict(taken), dict(taken))
 
-    def capture(self, name: str, amount: int) -> None:
+    def capture(self, name: str, amount: int, merchant: str = "") -> None:
         hold = self.holds[name]
+        merchant = merchant or hold.merchant
         if hold.state == "expired" or (hold.state == "held" and self.now >= hold.expires_at):
             raise No("hold_expired")
         left = sum(hold.held.values())
         if hold.state != "held":
             raise No("already_captured")
+        if hold.captor and hold.captor != merchant:
+            raise No("forbidden")
         if amount <= 0 or amount > left:
             raise No("exceeds_original")
-        self.post(hold.journal, f"merchant:{hold.merchant}", "points", NEVER, amount)
+        self.post(hold.journal, f"merchant:{merchant}", "points", NEVER, amount)
         hold.captured += amount
+        hold.captor = merchant
         for lot in sorted(hold.held):
             part = min(amount, hold.held[lot])
             self.post(hold.journal, f"held:{name}", "points", lot, -part)
@@ -244,13 +250,16 @@ class Reference:
             self.post(hold.journal, "issuer", "points", NEVER, part)
             self.post(home, "issuer", "points", NEVER, -part)
 
-    def refund(self, name: str, amount: int) -> None:
+    def refund(self, name: str, amount: int, merchant: str = "") -> None:
         hold = self.holds[name]
+        merchant = merchant or hold.captor
         if amount <= 0 or amount > sum(hold.spent.values()):
             raise No("exceeds_original")
-        if self.lots(hold.journal, f"merchant:{hold.merchant}").get(NEVER, 0) < amount:
+        if hold.captor != merchant:
+            raise No("forbidden")
+        if self.lots(hold.journal, f"merchant:{merchant}").get(NEVER, 0) < amount:
             raise No("merchant_overdrawn")
-        self.post(hold.journal, f"merchant:{hold.merchant}", "points", NEVER, -amount)
+        self.post(hold.journal, f"merchant:{merchant}", "points", NEVER, -amount)
         hold.refunded += amount
         for lot in sorted(hold.spent, reverse=True):
             part = min(amount, hold.spent[lot])
@@ -264,10 +273,15 @@ class Reference:
                 self.give_back(hold, day, part)
 
     def settle(self, journal: str, merchant: str, amount: int) -> None:
-        if amount <= 0 or self.lots(journal, f"merchant:{merchant}").get(NEVER, 0) < amount:
+        if self.lots(journal, f"merchant:{merchant}").get(NEVER, 0) < amount:  # nothing: only benefits are paid
             raise No("merchant_overdrawn")
         self.post(journal, f"merchant:{merchant}", "points", NEVER, -amount)
         self.post(journal, "redeemed", "points", NEVER, amount)
+
+    def undo(self, redemption: str) -> None:
+        if redemption in self.undone:
+            raise No("redemption_closed")
+        self.undone.add(redemption)
 
     def sweep(self, journal: str, subject: str) -> None:
         for (j, account, unit, lot), amount in list(self.balances.items()):

@@ -130,6 +130,7 @@ DERIVED: dict[str, tuple[str, str]] = {
     "the end of a hold": ("UPDATE hold SET expires_at = expires_at + 1", "hold"),
     "the subject of a hold": ("UPDATE hold SET subject = 'sub_2'", "hold"),
     "the entry of a hold": ("UPDATE hold SET seq = seq + 1", "hold"),
+    "the merchant of a hold": ("UPDATE hold SET merchant = 'mer_2' WHERE captured > 0", "hold"),
     "a hold that vanished": ("DELETE FROM hold", "hold"),
     "a deed forgotten": ("DELETE FROM cause", "deeds"),
     "a deed open again": ("UPDATE cause SET replaced = 0", "deeds"),

@@ -12,7 +12,7 @@ from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.model import Sealed
 from tests import ledgers
-from tests.ledgers import FixedClock, opened
+from tests.ledgers import PAID, FixedClock, opened
 
 
 @pytest.fixture
@@ -169,10 +169,10 @@ async def test_a_refund_needs_the_merchants_points(url: str) -> None:
         await ledgers.hold(ledger, "east", "sub_1", "h", 100)
         await ledgers.capture(ledger, "east", "h", 100)
         act = ledgers.act(ledger)
-        for amount, fits in ((101, False), (0, False), (70, True)):
+        for amount, fits in ((101, False), (-1, False), (70, True)):
             settle = ledgers.run(
                 ledger,
-                lambda view, n=amount: holds.settle(view, "east", act, merchant="mer_1", amount=n, data={}), "east",
+                lambda view, n=amount: holds.settle(view, "east", act, merchant="mer_1", amount=n, **PAID), "east",
             )  # fmt: skip
             if fits:
                 await settle
@@ -184,6 +184,39 @@ async def test_a_refund_needs_the_merchants_points(url: str) -> None:
         assert {"held": 30, "asked": 31} == no.value.facts
         await ledgers.refund(ledger, "east", "h", 30)
         assert {"9999-12-31": 70} == await points(ledger, "redeemed")
+
+
+async def test_one_hold_one_merchant(url: str) -> None:
+    """Who captures first is the only one who captures more, and who gives back; also where others have points."""
+    async with opened(url) as ledger:
+        await person(ledger, m09=300)
+        await ledgers.hold(ledger, "east", "sub_1", "other", 100)
+        await ledgers.capture(ledger, "east", "other", 100, "mer_2")
+        await ledgers.hold(ledger, "east", "sub_1", "h", 100)
+        await ledgers.capture(ledger, "east", "h", 40)
+        for step in (
+            ledgers.capture(ledger, "east", "h", 40, "mer_2"),
+            ledgers.refund(ledger, "east", "h", 40, merchant="mer_2"),
+            ledgers.refund(ledger, "east", "h", 40, "void", "mer_2"),
+        ):
+            with pytest.raises(Refusal, match="forbidden"):
+                await step
+        await ledgers.capture(ledger, "east", "h", 60)
+        await ledgers.refund(ledger, "east", "h", 100, "void")
+        assert {"h": "mer_1", "other": "mer_2"} == dict(await ledger.fetch("SELECT hold, merchant FROM hold"))
+
+
+async def test_a_merchant_that_is_owed_for_benefits_alone(url: str) -> None:
+    """No points to retire: the entry says who was paid and how much, and posts nothing; of nothing there is none."""
+    async with opened(url) as ledger:
+        await person(ledger)
+        pay: dict[str, Any] = {"merchant": "mer_1", "amount": 0, **PAID}
+        act = ledgers.act(ledger)
+        sealed = await ledgers.run(ledger, lambda view: holds.settle(view, "east", act, **pay), "east")
+        entry = await fields(ledger, sealed)
+        assert ([], {**PAID, "merchant": "mer_1"}) == (entry["postings"], entry["data"])
+        with pytest.raises(Refusal, match="merchant_overdrawn"):
+            await ledgers.run(ledger, lambda view: holds.settle(view, "east", act, **{**pay, "fen": 0}), "east")
 
 
 async def test_what_comes_back_finds_the_person(url: str) -> None:

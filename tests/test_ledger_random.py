@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ledger.book import accounts, awards, holds
+from ledger import codec
+from ledger.book import accounts, awards, benefits, holds
 from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.model import CapUse, Link, Sealed
 from ledger.view import View
 from tests import ledgers
-from tests.ledgers import HOUR, FixedClock, Step
+from tests.ledgers import HOUR, PAID, FixedClock, Step
 from tests.reference_ledger import No, Reference
 
 pytestmark = pytest.mark.schema("ledger")
@@ -34,7 +35,8 @@ _run_number = itertools.count()
 
 Op = tuple[str, int, int, int]
 OPS = ("award", "award", "award", "deduct", "hold", "hold", "capture", "capture", "release", "refund", "void", "expire",
-       "sweep", "reverse", "relot", "move", "advance", "settle", "replay", "reuse", "replace")  # fmt: skip
+       "sweep", "reverse", "relot", "move", "advance", "settle", "use", "undo", "replay", "reuse",
+       "replace")  # fmt: skip
 op = st.tuples(st.sampled_from(OPS), st.integers(0, 11), st.integers(0, 600), st.integers(0, 11))
 
 
@@ -50,6 +52,7 @@ class World:
         self.subjects = [f"{name}{number}" for name in SUBJECTS]
         self.sealed: list[Sealed] = []  # by booking of the model
         self.holds: list[str] = []
+        self.benefits: list[tuple[Any, Sealed]] = []
         self.sent: list[tuple[Step, str]] = []
 
     async def open(self) -> None:
@@ -94,6 +97,8 @@ class World:
             if name in ("award", "deduct", "replace"):
                 assert len(self.sealed) == expected
                 self.sealed.append(value)
+            elif name == "use":
+                self.benefits.append((expected, value))
             elif name == "reverse":
                 data = (await self.ledger.entry(value.journal, value.seq)).fields["data"]
                 assert expected == (data["shortfall"], data["lapsed"])
@@ -127,6 +132,7 @@ class World:
             home = next(j for j in self.journals if j != home)
         lot = LOTS[c % len(LOTS)]
         held = self.pick(self.holds, a)
+        shop = "mer_2" if b % 8 == 7 else "mer_1"
         if c % 2:  # chance alone would mostly ask for what is not there
             lot, held, b = self.likely(name, home, subject, lot, a, b)
         if name in ("award", "deduct", "replace"):
@@ -150,18 +156,18 @@ class World:
                 return None
             where = model.holds[held].journal
             real: dict[str, Callable[[View], Any]] = {
-                "capture": lambda v: holds.capture(v, where, act, hold=held, merchant="mer_1", amount=b),
+                "capture": lambda v: holds.capture(v, where, act, hold=held, merchant=shop, amount=b),
                 "release": lambda v: holds.release(v, where, act, hold=held),
                 "expire": lambda v: holds.release(v, where, act, hold=held, expired=True),
-                "refund": lambda v: holds.refund(v, where, act, hold=held, merchant="mer_1", amount=b),
-                "void": lambda v: holds.refund(v, where, act, hold=held, merchant="mer_1", amount=b, kind="void"),
+                "refund": lambda v: holds.refund(v, where, act, hold=held, merchant=shop, amount=b),
+                "void": lambda v: holds.refund(v, where, act, hold=held, merchant=shop, amount=b, kind="void"),
             }
             said: dict[str, Callable[[], Any]] = {
-                "capture": lambda: model.capture(held, b),
+                "capture": lambda: model.capture(held, b, shop),
                 "release": lambda: model.release(held),
                 "expire": lambda: model.release(held, expired=True),
-                "refund": lambda: model.refund(held, b),
-                "void": lambda: model.refund(held, b),
+                "refund": lambda: model.refund(held, b, shop),
+                "void": lambda: model.refund(held, b, shop),
             }
             return real[name], said[name], (where,)
         if name == "sweep":
@@ -171,8 +177,21 @@ class World:
         if name == "settle":
             journal = self.journals[a % 3]
             return (
-                lambda v: holds.settle(v, journal, act, merchant="mer_1", amount=b, data={"statement": "s"}),
-                lambda: model.settle(journal, "mer_1", b), (journal,),
+                lambda v: holds.settle(v, journal, act, merchant=shop, amount=b, **PAID),
+                lambda: model.settle(journal, shop, b), (journal,),
+            )  # fmt: skip
+        if name == "use":
+            journal, new = self.journals[a % 3], f"rdm_{self.tag}_{len(self.sent)}"
+            terms = {"merchant": shop, "redemption": new, "scenario": "S13", "quantity": 1 + c, "fen": b}
+            return lambda v: benefits.benefit(v, journal, act, **terms), lambda: new, (journal,)
+        if name == "undo":
+            if not self.benefits:
+                return None
+            new, made = self.pick(self.benefits, a)
+            terms = codec.decode(made.body)["data"]
+            return (
+                lambda v: benefits.undo(v, made.journal, act, of=made.link("undoes"), **terms),
+                lambda: model.undo(new), (made.journal,),
             )  # fmt: skip
         if name == "relot":
             from_lot = lot or "9999-12-31"
@@ -273,11 +292,11 @@ class World:
             row[:2]: row[2] for row in await rows("journal, subject, state", "member")
         }
         assert model.used == {row[:4]: row[4] for row in await rows("journal, subject, cap, start, used", "tally")}
-        for row in await rows("hold, state, captured, released, refunded, grace, lots", "hold"):
+        for row in await rows("hold, state, captured, released, refunded, grace, merchant, lots", "hold"):
             hold = model.holds[row[0]]
             lots = {lot: [hold.held[lot], hold.spent.get(lot, 0)] for lot in hold.lots}
-            expected = (row[0], hold.state, hold.captured, hold.released, hold.refunded, hold.grace, lots)
-            assert expected == (*row[:6], orjson.loads(row[6]))
+            counted = (hold.state, hold.captured, hold.released, hold.refunded, hold.grace, hold.captor)
+            assert (row[0], *counted, lots) == (*row[:7], orjson.loads(row[7]))
         for unit in ("standing", "points"):
             for journal in self.journals:
                 assert 0 == sum(v for k, v in stored.items() if k[0] == journal and k[2] == unit)

@@ -90,7 +90,7 @@ async def test_a_refused_command_leaves_no_trace(database_url: str) -> None:
 
         def decide(view: View) -> None:
             awards.award(view, ledgers.award_draft(ledger, "east", "sub_east", "x"), standing=100, points=100)
-            view.insert(HOLD, ("east", "h", "sub_east", "held", 1, 1, 0, 0, 0, "{}", "", 1, bytes(32)))
+            view.insert(HOLD, ("east", "h", "sub_east", "held", 1, 1, 0, 0, 0, "{}", "", 1, bytes(32), "mer_1"))
             view.set_takeover("east", 0)
             raise Refusal("insufficient_points", available=0, needed=1)
 
@@ -103,6 +103,28 @@ async def test_a_refused_command_leaves_no_trace(database_url: str) -> None:
         assert (one.seq, two.seq) == (2, 3)
         assert two.prev == one.leaf
         assert {"9999-12-31": 200} == await ledgers.lots(ledger, "east", "subject:sub_east")
+
+
+async def test_what_a_refusal_leaves_stays(database_url: str) -> None:
+    """A try that counts though it failed is written; all else that the command changed is undone, and a retry finds the
+    refusal without counting again."""
+    async with opened(database_url) as ledger:
+        await town(ledger)
+
+        def decide(view: View) -> None:
+            tries = view.get(REQUEST, "till", "tries")
+            no = Refusal("rate_limited")
+            no.leaves = ((REQUEST, ("till", "tries", bytes(32), tries[3] + 1 if tries else 1, "", "", 0)),)
+            awards.award(view, ledgers.award_draft(ledger, "east", "sub_east", "x"), standing=100, points=100)
+            raise no
+
+        retry = ledger.retry("c", "k", b"{}")
+        first = [ledger.submit(Step(decide, ("east",), one)) for one in (None, None, retry)]
+        again = ledger.submit(Step(decide, ("east",), retry))
+        said = [*await settled(*first), *await settled(again)]
+        assert ["rate_limited"] * 4 == [one.code for one in said]
+        assert [(3,)] == await ledger.fetch("SELECT status FROM request WHERE caller = 'till'")
+        assert 2 == await count(ledger)
 
 
 async def test_a_command_that_raises_fails_alone(database_url: str) -> None:
@@ -127,13 +149,13 @@ async def test_a_command_that_raises_fails_alone(database_url: str) -> None:
 
 POISON = {
     "breaks a CHECK": lambda view: view.insert(
-        HOLD, ("east", "h", "sub_east", "held", 1, 0, 0, 0, 0, "{}", "", 1, bytes(32))
+        HOLD, ("east", "h", "sub_east", "held", 1, 0, 0, 0, 0, "{}", "", 1, bytes(32), "mer_1")
     ),
     "a key that is there": lambda view: view.insert(
         MEMBER, ("east", "sub_east", "person", "open", "east", 1)
     ),
     "too wide an integer": lambda view: view.insert(
-        HOLD, ("east", "h", "sub_east", "held", 2**70, 1, 0, 0, 0, "{}", "", 1, bytes(32))
+        HOLD, ("east", "h", "sub_east", "held", 2**70, 1, 0, 0, 0, "{}", "", 1, bytes(32), "mer_1")
     ),
     "a type no database takes": lambda view: view.insert(CAUSE, (object(), "east", 1, 0, 0)),
     "a text that is not Unicode": lambda view: view.insert(
@@ -580,3 +602,20 @@ async def test_opening_needs_no_luck(database_url: str) -> None:
         assert (left.journal, came.journal) == ("east", "west")
         with pytest.raises(Refusal, match="not_found"):
             await ledger.submit(Step(lambda view: view.head("nowhere")))
+
+
+async def test_rows_are_locked_in_one_order(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that name the same rows the other way round lock them alike, so two processes never wait in a circle."""
+    async with opened(database_url) as ledger:
+        loaded: list[str] = []
+        load = ledger.store.load
+
+        async def noted(table: Any, prefixes: Any) -> Any:
+            loaded.append(table.name)
+            return await load(table, prefixes)
+
+        monkeypatch.setattr(ledger.store, "load", noted)
+        rows = ((REQUEST, ("caller", "key")), (CAUSE, (b"digest",)))
+        for wanted in (rows, rows[::-1]):
+            await ledger.submit(Step(lambda view: None, wanted=wanted))
+        assert ["cause", "request"] * 2 == loaded

@@ -253,6 +253,38 @@ async def test_migrations_run_once(database_url: str) -> None:
         await store.close()
 
 
+async def test_holds_from_before_know_their_merchants(database_url: str) -> None:
+    """A database from before holds had a merchant: entries tell whose the captured points are, and refunds go on."""
+    async with opened(database_url) as ledger:
+        await three_entries(ledger)
+        await ledgers.award(ledger, "east", "sub_1", "b", points=500)
+        for number, shop in enumerate(("mer_1", "mer_2", "")):
+            await ledgers.hold(ledger, "east", "sub_1", f"h_{number}", 100)
+            if shop:
+                await ledgers.capture(ledger, "east", f"h_{number}", 30, shop)
+                await ledgers.capture(ledger, "east", f"h_{number}", 20, shop)
+        expected = {"h_0": "mer_1", "h_1": "mer_2", "h_2": ""}
+        assert expected == dict(await ledger.fetch("SELECT hold, merchant FROM hold"))
+    await owner(database_url, "ALTER TABLE hold DROP COLUMN merchant")
+    await owner(database_url, "DELETE FROM migration WHERE step = '0004_hold_merchant'")
+    async with opened(database_url) as ledger:
+        assert expected == dict(await ledger.fetch("SELECT hold, merchant FROM hold"))
+        await ledgers.refund(ledger, "east", "h_1", 50, merchant="mer_2")
+
+
+async def owner(url: str, sql: str) -> None:
+    """One statement with the rights of the database's owner."""
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection.execute(sql)
+        connection.commit()
+        connection.close()
+        return
+    session = await asyncpg.connect(url)
+    await session.execute(sql)
+    await session.close()
+
+
 async def test_a_step_that_has_run_is_never_edited(database_url: str, tmp_path: Path) -> None:
     """One changed letter in a step that has run stops the start, and names the step."""
     folder = shutil.copytree(MIGRATIONS, tmp_path / "steps")

@@ -18,7 +18,7 @@ from ledger import merkle, note
 from ledger.audit import Report, audit
 from ledger.engine import Ledger
 from ledger.keys import Signer
-from ledger.model import CapUse
+from ledger.model import CapUse, Link
 from ledger.seals import make_seals
 from tests import ledgers
 from tests.ledgers import FixedClock, opened
@@ -138,6 +138,9 @@ async def lived(made: Town) -> tuple[list[bytes], dict[str, int]]:
     await ledgers.capture(ledger, "east", "old", 100)
     await made.post("west", 5)
     await ledgers.move(ledger, "east", "west", "sub_1")
+    used = await ledgers.benefit(ledger, "west", "rdm_used")
+    gone = await ledgers.benefit(ledger, "west", "rdm_gone")
+    await ledgers.benefit(ledger, "west", "rdm_gone", of=gone.link("undoes"))
     for journal in ("east", "west"):
         await make_seals(ledger, journal)
     await made.publisher.publish(epoch=True)
@@ -156,6 +159,7 @@ async def lived(made: Town) -> tuple[list[bytes], dict[str, int]]:
     await ledgers.award(ledger, "west", "sub_4", "e", points=30)
     await made.post("east", 240, "more")
     await made.post("west", 5, "more")
+    await ledgers.benefit(ledger, "west", "rdm_used", of=used.link("undoes"))
     for journal in ("east", "west"):
         await make_seals(ledger, journal)
     await made.publisher.publish(epoch=True)
@@ -238,12 +242,17 @@ AFTER: dict[str, str] = {
     "a new hold's entry": "UPDATE hold SET seq = seq + 1 WHERE hold = 'new'",
     "an old hold, refunded": "UPDATE hold SET lots = replace(lots, '60', '61') WHERE hold = 'old'",
     "an old hold, open": "UPDATE hold SET state = 'closed' WHERE hold = 'open'",
+    "a new hold's merchant": "UPDATE hold SET merchant = 'mer_2' WHERE hold = 'new'",
+    "an old hold's merchant": "UPDATE hold SET merchant = 'mer_2' WHERE hold = 'old'",
+    "an old hold of no merchant": "UPDATE hold SET merchant = '' WHERE hold = 'old'",
+    "an old benefit undone elsewhere": "UPDATE reversed SET by_seq = by_seq + 1 WHERE journal = 'west'",
     "an old hold gone": "DELETE FROM hold WHERE hold = 'old'",
     "a deed forgotten": "DELETE FROM cause WHERE journal = 'east' AND seq = 300",
     "a deed of another": "UPDATE cause SET seq = 299 WHERE journal = 'east' AND seq = 300",
     "a deed open again": "UPDATE cause SET reversed = 0 WHERE reversed = 1",
     "a new deed reversed": "UPDATE cause SET reversed = 1 WHERE journal = 'east' AND seq = 300",
     "a reversal forgotten": "DELETE FROM reversed",
+    "a reversal of nothing": "INSERT INTO reversed VALUES ('east', 99999, 301, 0)",
     "a reversal of a new deed": "INSERT INTO reversed VALUES ('east', 300, 301, 0)",
     "the head": "UPDATE head SET recorded_at = recorded_at + 1 WHERE journal = 'west'",
     "a tree node": "UPDATE tree SET hash = (SELECT leaf FROM entry WHERE journal = 'east' AND seq = 3) WHERE idx = 1",
@@ -301,6 +310,19 @@ async def test_damage_before_the_start_is_found_where_it_is_built_on(past: Past,
     async with past.again() as ledger:
         forge(ledger.url, BEFORE[what])
         assert not (await audit(ledger, pins=past.held, resume=True)).ok
+
+
+async def test_a_benefit_is_undone_once_whatever_lies_between(past: Past) -> None:
+    """Undone before the start and, its row being gone, once more after it: found, as by the full check."""
+    async with past.again() as ledger:
+        rows = await ledger.fetch(
+            "SELECT seq, leaf FROM entry WHERE journal = 'west' AND kind = 'benefit' ORDER BY seq"
+        )
+        seq, leaf = rows[1]
+        ledger.clock.advance(days=30)
+        forge(ledger.url, f"DELETE FROM reversed WHERE journal = 'west' AND seq = {seq}")
+        await ledgers.benefit(ledger, "west", "rdm_gone", of=Link("undoes", "west", seq, bytes(leaf).hex()))
+        assert not (await agree(ledger, past.held)).ok
 
 
 async def test_pins_of_another_history_start_nothing(past: Past) -> None:

@@ -38,7 +38,8 @@ GRACE_DAYS = 30  # a refund into a lot that has lapsed stays good this long, onc
 
 @dataclass(slots=True)
 class Hold:
-    """`lots`: day → [still held, captured and not refunded]. State: held, closed or expired."""
+    """`lots`: day → [still held, captured and not refunded]. State: held, closed or expired. `merchant`: who captured,
+    empty before the first capture; from then on nobody else does."""
 
     journal: str
     id: str
@@ -53,6 +54,7 @@ class Hold:
     grace: str
     seq: int
     leaf: bytes
+    merchant: str = ""
 
     @property
     def held(self) -> int:
@@ -83,6 +85,7 @@ class Hold:
             self.grace,
             self.seq,
             self.leaf,
+            self.merchant,
         )
 
 
@@ -128,12 +131,15 @@ def capture(
     view: View, journal: str, act: Act, *, hold: str, merchant: str, amount: int, terms: dict[str, Any] | None = None
 ) -> Sealed:
     """Give held points to the merchant. `terms` say under which scenario and at how many fen a point is settled, so
-    that a statement needs the entries alone. Raises `hold_expired`, `already_captured`, `exceeds_original`."""
+    that a statement needs the entries alone. Raises `hold_expired`, `already_captured`, `forbidden` where another
+    merchant has captured from this hold, `exceeds_original`."""
     found = find_hold(view, journal, hold)
     if found.state == "expired" or (found.state == "held" and view.now_us >= found.expires_at):
         raise Refusal("hold_expired", expires_at=rfc3339(found.expires_at))
     if found.state != "held" or not found.held:
         raise Refusal("already_captured", hold=hold)
+    if found.merchant not in ("", merchant):
+        raise Refusal("forbidden")
     if amount <= 0 or amount > found.held:
         raise Refusal("exceeds_original", left=found.held, asked=amount)
     postings: list[Posting] = []
@@ -148,6 +154,7 @@ def capture(
     postings.append(Posting(merchant_account(merchant), POINTS, FOREVER, amount))
     sealed = view.append(Draft("capture", journal, act, postings, links=[found.link], data=terms))
     found.captured += amount
+    found.merchant = merchant
     if not found.held:
         found.state = "closed"
     view.put(HOLD, found.row())
@@ -188,12 +195,14 @@ def refund(
     """Return captured points to the person: to the lots they came from, the latest day first.
 
     A lot that has lapsed meanwhile comes back with max(its day, today + 30), and only one such day per redemption.
-    Two entries: merchant → hold (nobody named), hold → person. Raises `exceeds_original`; `merchant_overdrawn` when
-    the merchant has been settled and no longer holds the points.
+    Two entries: merchant → hold (nobody named), hold → person. Raises `exceeds_original`; `forbidden` where another
+    merchant has captured; `merchant_overdrawn` when it has been settled and no longer holds the points.
     """
     found = find_hold(view, journal, hold)
     if amount <= 0 or amount > found.refundable:
         raise Refusal("exceeds_original", left=found.refundable, asked=amount)
+    if found.merchant != merchant:
+        raise Refusal("forbidden")
     held = view.balances(journal, merchant_account(merchant), POINTS).get(FOREVER, 0)
     if held < amount:
         raise Refusal("merchant_overdrawn", held=held, asked=amount)
@@ -216,8 +225,15 @@ def refund(
     return [taken, given]
 
 
-def settle(view: View, journal: str, act: Act, *, merchant: str, amount: int, data: dict[str, Any]) -> Sealed:
-    """Retire points for which the merchant has been paid. Raises `merchant_overdrawn`."""
+def settle(
+    view: View, journal: str, act: Act, *, merchant: str, amount: int, fen: int, period: str, statement: str
+) -> Sealed:
+    """Retire points for which the merchant has been paid: `fen` under the statement of that period (`YYYY-MM`) with
+    this SHA-256 (hex). With `amount` 0, where only benefits are paid, there is no posting to name the merchant and
+    `data` does. Raises `merchant_overdrawn`."""
+    data: dict[str, Any] = {"fen": fen, "period": period, "statement": statement}
+    if not amount and fen:
+        return view.append(Draft("settle", journal, act, data={**data, "merchant": merchant}))
     held = view.balances(journal, merchant_account(merchant), POINTS).get(FOREVER, 0)
     if amount <= 0 or held < amount:
         raise Refusal("merchant_overdrawn", held=held, asked=amount)

@@ -4,14 +4,16 @@ replacements from the starts on. Their other side may lie before a start: then i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import orjson
 
 from ledger.verify import touched
 from ledger.verify.book import Counts, Departure, Place
 from ledger.verify.kinds import tallies
 from ledger.verify.replay import Outcome
 from ledger.verify.resume import Doubt, Starts, links_before, looked_up
-from ledger.verify.source import Source
+from ledger.verify.source import Row, Source
 
 Finding = tuple[str, int, str]
 _RELS = ("moved_from", "released_from", "reverses", "replaces")
@@ -45,6 +47,16 @@ class _Both:
             links = links_before(self.source, self.starts, subject, _RELS)
             found = self._before[subject] = {(place[0], rel, to) for place, rel, to in links}
         return any((one, rel, to) in found for one in ([journal] if journal is not None else self.outcomes))
+
+    def taken_back_before(self, place: Place) -> bool:
+        """Was this entry reversed or undone by one from before the starts? A benefit names nobody: those that follow it
+        are looked through, in practice of the same day."""
+        if subject := self.subject(place):
+            return self.linked_before(subject, "reverses", place)
+        sql = "SELECT body FROM entry WHERE journal = ? AND seq > ? AND seq < ? AND kind = 'benefit'"
+        start = self.starts.get(place[0])
+        rows: Sequence[Row] = self.source.rows(sql, *place, start.size) if start is not None else []
+        return any(link["seq"] == place[1] for (body,) in rows for link in orjson.loads(body)["links"])
 
     def counted(self, place: Place) -> Counts:
         """What caps had counted when a subject left. Of a departure that began before a start the rows must give the
@@ -134,8 +146,7 @@ def _reversed(both: _Both) -> Iterable[Finding]:
     expected: dict[Place, tuple[int, int]] = {}
     for journal, outcome in both.outcomes.items():
         for place, (seq, shortfall, _) in outcome.abroad.reversals.items():
-            old = both.is_old(place) and both.linked_before(both.subject((journal, seq)), "reverses", place)
-            if place in expected or old:
+            if place in expected or (both.is_old(place) and both.taken_back_before(place)):
                 yield journal, seq, "reversed twice"
             expected[place] = (seq, shortfall)
     for journal, outcome in both.outcomes.items():
@@ -152,7 +163,7 @@ def _reversed(both: _Both) -> Iterable[Finding]:
             if stored.get(place) == own.get(place):
                 continue
             # An award after its journal's start may be reversed by an entry before another's.
-            if place in own or not both.linked_before(both.subject(place), "reverses", place):
+            if place in own or not both.taken_back_before(place):
                 yield place[0], place[1], "the table of reversals says something else of it"
 
 

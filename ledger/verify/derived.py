@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ledger.verify.replay import Replay
 
 AT_ONCE = 200  # keys looked up in one statement
-HOLD_COLUMNS = "hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, lots"
+HOLD_COLUMNS = (
+    "hold, subject, expires_at, amount, seq, leaf, state, captured, released, refunded, grace, merchant, lots"
+)
 Findings = list[tuple[int, str]]
 
 
@@ -154,7 +156,7 @@ def _missing_tallies(source: Source, book: Book) -> Iterator[tuple[int, str]]:
 def hold_row(name: str, found: Held) -> tuple[Any, ...]:
     return (
         name, found.subject, found.expires_at, found.amount, found.seq, found.leaf, found.state, found.captured,
-        found.released, found.refunded, found.grace, found.lots,
+        found.released, found.refunded, found.grace, found.merchant, found.lots,
     )  # fmt: skip
 
 

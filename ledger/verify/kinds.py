@@ -20,6 +20,7 @@ from ledger.verify.reading import (
     is_day,
     is_hash,
     is_instant,
+    is_month,
     is_name,
     is_whole,
     need,
@@ -277,9 +278,12 @@ def _said(book: Book, entry: Entry) -> None:
     """About an account that is open; nothing is posted, and of each objection one is made and one decided."""
     book.member(entry["subject"])
     need(entry["lines"] == [], f"a {entry['kind']} posts nothing")
-    once = (entry["kind"], entry["data"]["id"])
-    need(once not in book.objections, f"a second {entry['kind']} with this id")
-    book.objections.add(once)
+    _once(book, entry["kind"], entry["data"]["id"])
+
+
+def _once(book: Book, what: str, id: str) -> None:
+    need((what, id) not in book.once, f"a second {what} with this id")
+    book.once.add((what, id))
 
 
 def _linked(book: Book, entry: Entry, rel: str) -> dict[str, Any]:
@@ -392,9 +396,9 @@ def _held(book: Book, entry: Entry) -> tuple[str, Held]:
 
 def _terms(entry: Entry) -> None:
     if "data" in entry:
-        data = exactly(entry["data"], (), ("fen_per_point", "scenario"))
-        need(is_name(data.get("scenario", "-")) and is_whole(data.get("fen_per_point", 0)),
-             "data has not the fields of its kind")  # fmt: skip
+        data = exactly(entry["data"], (), ("budget", "fen_per_point", "scenario"))
+        named = is_name(data.get("scenario", "-")) and is_name(data.get("budget", "-"))
+        need(named and is_whole(data.get("fen_per_point", 0)), "data has not the fields of its kind")
 
 
 def _at(instant: str) -> int:
@@ -410,6 +414,8 @@ def _capture(book: Book, entry: Entry) -> None:
     need(book.recorded_at - SKEW_US < _at(found.expires_at), f"hold {name} had run out")
     amount = left = lines[-1][3]
     need(lines[-1][0].startswith("merchant:") and amount > 0, "these are not the postings of this capture")
+    merchant = lines[-1][0].removeprefix("merchant:")
+    need(found.merchant in ("", merchant), f"{found.merchant} has captured from hold {name}, another does now")
     there = sum(part[0] for part in found.lots.values())
     need(amount <= there, f"balance of held:{name} would be {there - amount}")
     expected: list[Line] = []
@@ -426,6 +432,7 @@ def _capture(book: Book, entry: Entry) -> None:
         lot_parts[0] -= part
         lot_parts[1] += part
     found.captured += amount
+    found.merchant = merchant
     if not any(part[0] for part in found.lots.values()):
         found.state = "closed"
 
@@ -437,6 +444,9 @@ def _refund(book: Book, entry: Entry) -> None:
     merchant, amount = lines[0][0], -lines[0][3]
     need(merchant.startswith("merchant:") and amount > 0, f"these are not the postings of this {entry['kind']}")
     need(amount <= sum(part[1] for part in found.lots.values()), f"more is given back than hold {name} captured")
+    need(
+        merchant == f"merchant:{found.merchant}", f"{found.merchant} has captured from hold {name}, another gives back"
+    )
     graces: dict[str, str] = {}
 
     def made(day: str) -> list[Line]:
@@ -524,14 +534,40 @@ def _release(book: Book, entry: Entry) -> None:
 
 
 def _settle(book: Book, entry: Entry) -> None:
-    need("data" in entry, "data is missing or not an object")
     lines = entry["lines"]
+    data = exactly(entry.get("data"), ("fen", "period", "statement", *([] if lines else ["merchant"])))
+    need(type(data["fen"]) is int and is_month(data["period"]) and is_hash(data["statement"]),
+         "data has not the fields of its kind")  # fmt: skip
+    if not lines:
+        need(is_name(data["merchant"]) and data["fen"], "data has not the fields of its kind")
+        return
     need(len(lines) == 2, "these are not the postings of this settle")
     merchant, amount = lines[0][0], -lines[0][3]
     need(merchant.startswith("merchant:") and amount > 0, "these are not the postings of this settle")
     need(lines == [(merchant, POINTS, FOREVER, -amount), (REDEEMED, POINTS, FOREVER, amount)],
          "these are not the postings of this settle")  # fmt: skip
     book.post(lines)
+
+
+def _benefit(book: Book, entry: Entry) -> None:
+    """A benefit that cost no points, or all of an earlier one taken back, once."""
+    data = exactly(entry.get("data"), ("fen", "merchant", "quantity", "redemption", "scenario"), ("budget",))
+    named = (data["merchant"], data["redemption"], data["scenario"], data.get("budget", "-"))
+    need(all(map(is_name, named)), "data has not the fields of its kind")
+    need(entry["lines"] == [], "a benefit posts nothing")
+    if not entry["links"]:
+        need(is_whole(data["fen"]) and is_whole(data["quantity"], 1), "data has not the fields of its kind")
+        _once(book, "benefit", data["redemption"])
+        return
+    link = _link(entry, "undoes")
+    need("journal" not in link, "it undoes a benefit of another journal")
+    made = _linked(book, entry, "undoes")
+    need(made["kind"] == "benefit" and not made["links"], "it undoes no benefit")
+    back = {**made["data"], "fen": -made["data"]["fen"], "quantity": -made["data"]["quantity"]}
+    need(data == back, "it undoes another benefit than it links, or a part of it")
+    place = book.journal, link["seq"]
+    need(place not in book.abroad.reversals, "undone twice")
+    book.abroad.reversals[place] = (entry["seq"], 0, "")
 
 
 # moving ------------------------------------------------------------------------------------------------------------
@@ -628,8 +664,8 @@ def _receive(book: Book, entry: Entry) -> None:
 _RULES: dict[str, Callable[[Book, Entry], None]] = {
     "open": _open, "policy": _policy, "key": _key, "seal": _seal, "award": _award, "deduct": _award,
     "reverse": _reverse, "expire": _expire, "relot": _relot, "erase": _erase, "hold": _hold, "capture": _capture,
-    "refund": _refund, "void": _refund, "release": _release, "settle": _settle, "move": _move,
+    "refund": _refund, "void": _refund, "release": _release, "settle": _settle, "benefit": _benefit, "move": _move,
     "objection": _objection, "decision": _decision,
 }  # fmt: skip
 _LINKED = frozenset({"capture", "refund", "void", "release", "reverse"})
-_MAY_LINK = frozenset({"award", "deduct", "move", "objection", "decision"})
+_MAY_LINK = frozenset({"award", "deduct", "move", "objection", "decision", "benefit"})

@@ -47,7 +47,7 @@ _MORE = {
 _SUBJECT = frozenset(
     {"award", "deduct", "hold", "release", "reverse", "expire", "relot", "move", "erase", "objection", "decision"}
 )
-_NOBODY = frozenset({"policy", "key", "capture", "refund", "void", "settle", "seal"})
+_NOBODY = frozenset({"policy", "key", "capture", "refund", "void", "settle", "benefit", "seal"})
 _PLAIN = frozenset({"issuer", "expired", "redeemed", "adjustment"})
 _HOLDERS = ("subject:", "held:", "minus:", "debt:")
 
@@ -89,6 +89,10 @@ def is_day(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_month(value: object) -> bool:
+    return type(value) is str and is_day(f"{value}-01")
 
 
 def is_instant(value: object) -> bool:

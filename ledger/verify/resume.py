@@ -289,11 +289,11 @@ class Resumed(Book):
         """A hold that was opened before the start. What it still holds the seal says, what it held its first entry;
         of what is over its row says the rest."""
         source, log = self.log.source, self.log
-        sql = "SELECT state, released, refunded, grace, lots FROM hold WHERE journal = ? AND hold = ?"
+        sql = "SELECT state, released, refunded, grace, merchant, lots FROM hold WHERE journal = ? AND hold = ?"
         rows = source.rows(sql, self.journal, hold)
         if not rows or seq >= log.size:
             raise Doubt(self.journal, f"hold {hold} was never opened")
-        row_state, row_released, row_refunded, grace, row_lots = rows[0]
+        row_state, row_released, row_refunded, grace, merchant, row_lots = rows[0]
         entry = log.entry(seq)
         lines = [line for line in entry["postings"] if line["account"] == f"held:{hold}"]
         opened = {line.get("lot", FOREVER): line["amount"] for line in lines}
@@ -303,7 +303,7 @@ class Resumed(Book):
         left = sum(still.values())
         released, state = (0, "held") if left else (row_released, row_state)
         captured, refunded = amount - released - left, row_refunded - sum(self.refunds.get(hold, {}).values())
-        if not 0 <= refunded <= captured or (not left and state == "held"):
+        if not 0 <= refunded <= captured or (not left and state == "held") or (captured and not merchant):
             raise Doubt(self.journal, f"hold {hold} is not what its row says")
         lots = {lot: [still.pop(lot, 0), part] for lot, part in _spent(opened, captured, refunded).items()}
         if not left and not grace:  # nothing but refunds can have followed, and they name the lots
@@ -312,7 +312,8 @@ class Resumed(Book):
         if still or sum(part for _, part in lots.values()) != captured - refunded:
             raise Doubt(self.journal, f"hold {hold} is not what its entries leave")
         found = Held(entry["subject"], entry["data"]["expires_at"], amount, seq, codec.leaf_hash(log.body(seq)).hex(),
-                     lots, state, captured, released, refunded, grace if refunded else "")  # fmt: skip
+                     lots, state, captured, released, refunded, grace if refunded else "",
+                     merchant if captured else "")  # fmt: skip
         self.holds[hold] = found
         return found
 

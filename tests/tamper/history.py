@@ -20,7 +20,7 @@ from ledger.book import awards
 from ledger.errors import Refusal
 from ledger.model import CapUse, Draft, Sealed
 from ledger.seals import make_seals
-from tests.export_maker import PACK, Office, rich_history
+from tests.export_maker import PACK, TERMS, Office, rich_history
 from tests.ledgers import FixedClock, capture, hold, move, opened, refund, release, relot, run, sweep
 
 JOURNALS = ("east", "north", "west")
@@ -167,11 +167,13 @@ class Town:
     async def _shop(self) -> None:
         subject = self.draw.choice([one for one in self.homes if one not in self.bodies])
         journal, name = self.homes[subject], f"hold_{self.number}"
+        self.number += 1
+        await self.office.use(journal, f"rdm_{self.number}", undone=self.number % 3 == 0)
         await hold(self.ledger, journal, subject, name, 150, hours=2)
         self.clock.advance(seconds=60)
-        await capture(self.ledger, journal, name, 80)
+        await capture(self.ledger, journal, name, 80, **TERMS)
         if self.draw.random() < 0.5:
-            await capture(self.ledger, journal, name, 30, "mer_1")
+            await capture(self.ledger, journal, name, 40)  # a second time would be more than is held
         if self.draw.random() < 0.5:
             await refund(self.ledger, journal, name, 40, self.draw.choice(("refund", "void")))
         if self.draw.random() < 0.7:

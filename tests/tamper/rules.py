@@ -271,6 +271,38 @@ def to_another(stage: Stage, past: Past, entry: Entry) -> Entry | None:
     return entry
 
 
+def by_another(stage: Stage, past: Past, entry: Entry) -> Entry | None:
+    """Another merchant than the one who has captured from this hold."""
+    hold = entry["links"][0]["_to"]
+    before = past.entries[entry["journal"]][: entry["seq"]]
+    if not any(e["kind"] == "capture" and e["links"][0]["_to"] == hold for e in before):
+        return None
+    for line in entry["postings"]:
+        if line["account"].startswith("merchant:"):
+            line["account"] = "merchant:mer_9"
+    return entry
+
+
+def posts(stage: Stage, past: Past, entry: Entry) -> Entry | None:
+    """Points change hands in an entry that moves none."""
+    entry["postings"] = [
+        {"account": "issuer", "amount": -5, "unit": "points"},
+        {"account": "merchant:mer_1", "amount": 5, "unit": "points"},
+    ]
+    return entry
+
+
+def undoes(past: Past, entry: Entry) -> bool:
+    return bool(entry["links"])
+
+
+def names_merchant(stage: Stage, past: Past, entry: Entry) -> Entry | None:
+    """The merchant stands in `data` where it is in the postings, or in neither."""
+    if entry["data"].pop("merchant", None) is None:
+        entry["data"]["merchant"] = "mer_1"
+    return entry
+
+
 # moves, seals, the rest -----------------------------------------------------------------------------------------------
 
 
@@ -396,7 +428,7 @@ CLASSES: dict[str, Class] = {
         ("award",), cap(lambda c: c.update({"from": "2022-12-01", "to": "2022-11-01"}))
     ),
     "rule: one deed twice": breaks(("award", "deduct"), double),
-    "rule: the same entry twice": breaks(("award", "deduct", "capture", "reverse", "hold", "erase"), again),
+    "rule: the same entry twice": breaks(("award", "deduct", "capture", "reverse", "hold", "erase", "benefit"), again),
     "rule: a person loses standing": breaks(("award",), from_person, fits=could_be_deducted),
     "rule: awarded to who left": breaks(("move", "erase"), to_who_left),
     "rule: take-over window": breaks(("award", "deduct"), window),
@@ -424,5 +456,13 @@ CLASSES: dict[str, Class] = {
     "rule: somebody else objects": breaks(("objection",), field("subject", "sub_n1", data=False)),
     "rule: another objection decided": breaks(("decision",), field("id", "obj_other")),
     "rule: objected or decided twice": breaks(("objection", "decision"), again),
+    "rule: captured or refunded by another": breaks(("capture", "refund", "void"), by_another),
+    "rule: paid by no budget line": breaks(("capture", "void", "benefit"), field("budget", "")),
+    "rule: a benefit that posts": breaks(("benefit",), posts),
+    "rule: a benefit owed more when undone": breaks(("benefit",), field("fen", lambda n: min(n, 0) - 1)),
+    "rule: a benefit undone in part": breaks(("benefit",), field("quantity", -2)),
+    "rule: another benefit undone": breaks(("benefit",), field("redemption", "rdm_other"), fits=undoes),
+    "rule: settled for no month": breaks(("settle",), field("period", "2022-13")),
+    "rule: settled and named where it posts, or not where it does not": breaks(("settle",), names_merchant),
     "rule: both verifiers agree": agree,
 }

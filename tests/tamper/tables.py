@@ -150,9 +150,10 @@ def _derive(past: Past, connection: sqlite3.Connection) -> None:
             [(journal, s, m.kind, m.state, m.home, m.opened) for s, m in book.members.items()])  # fmt: skip
         put(
             "INSERT INTO hold (journal, hold, subject, state, expires_at, amount, captured, released, refunded, lots, "
-            "grace, seq, leaf) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "grace, seq, leaf, merchant) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             [(journal, name, h.subject, h.state, _us(h.expires_at), h.amount, h.captured, h.released, h.refunded,
-              codec.encode(h.lots).decode(), h.grace, h.seq, bytes.fromhex(h.leaf)) for name, h in book.holds.items()],
+              codec.encode(h.lots).decode(), h.grace, h.seq, bytes.fromhex(h.leaf), h.merchant)
+             for name, h in book.holds.items()],
         )  # fmt: skip
         seals = [(e["seq"], e["data"]) for e in past.entries[journal] if e["kind"] == "seal" and "data" in e]
         _seals(past, connection, journal, seals)
