@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
 
 from ledger.book.holds import Hold
-from ledger.tables import Row
+from ledger.tables import Key, Row, Table
+from ledger.view import View
 
 HOLD_US = 15 * 60 * 1_000_000  # long enough to fetch the goods from the back room, short enough to forget nothing
 UNCOUNTED = -1  # stock of an offer that does not run out: a discount, a service
@@ -27,7 +28,7 @@ STATES = (
 )
 
 
-class _FromRow:
+class FromRow:
     """Fields in the order of the table's columns."""
 
     @classmethod
@@ -43,27 +44,34 @@ class _FromRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Merchant(_FromRow):
+class Merchant(FromRow):
     merchant: str
     name: str
     community: str
     state: str
     version: int
     created_at: int
+    circle: str = ""
+    hours: str = ""
+    subject: str = ""
+    per_minute: int = 0
+    per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Terminal(_FromRow):
+class Terminal(FromRow):
     terminal: str
     merchant: str
     name: str
     state: str
     created_at: int
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Offer(_FromRow):
-    """`stock` UNCOUNTED never runs out, `per_person` 0 sets no limit, an empty day no bound."""
+class Offer(FromRow):
+    """`stock` UNCOUNTED never runs out, `per_person` 0 sets no limit, an empty day no bound. `value_fen` is what the
+    payer owes the shop for a unit where nothing is spent."""
 
     offer: str
     merchant: str
@@ -82,6 +90,7 @@ class Offer(_FromRow):
     proposer: str
     approver: str
     created_at: int
+    value_fen: int = 0
 
     def is_open(self, today: str) -> bool:
         """Can it be redeemed on this day, stock aside?"""
@@ -89,8 +98,8 @@ class Offer(_FromRow):
 
 
 @dataclass(frozen=True, slots=True)
-class Redemption(_FromRow):
-    """An order as its own row has it; migrations/0001 says what `mark`, `counted` and `expires_at` mean."""
+class Redemption(FromRow):
+    """An order as its own row has it; migrations/0001 and 0002 say what the columns mean."""
 
     redemption: str
     journal: str
@@ -110,11 +119,90 @@ class Redemption(_FromRow):
     actor: str
     terminal: str
     created_at: int
+    beneficiary: str = ""
+    proxy: str = ""
+    value_fen: int = 0
+    budget: str = ""
+    consent: str = ""
+    way: str = ""
+    windows: str = "[]"
+    benefit_seq: int = -1
+    benefit_leaf: str = ""
+    stocked: int = 1
 
     @property
     def terms(self) -> dict[str, Any]:
         """What the merchant's entries say of the order, and all that a statement needs: sorted, as entries are."""
-        return {"fen_per_point": self.fen_per_point, "scenario": self.scenario}
+        budget = {"budget": self.budget} if self.budget else {}
+        return {**budget, "fen_per_point": self.fen_per_point, "scenario": self.scenario}
+
+    @property
+    def consumer(self) -> str:
+        """Whom the limits count: the one it is for."""
+        return self.beneficiary or self.subject
+
+    def cost(self, hold: Hold | None) -> int:
+        """What the order takes of its budget as it stands, in hundredths of a fen."""
+        if hold is not None:
+            return (hold.held + hold.refundable) * self.fen_per_point
+        return self.value_fen * 100 if self.mark in ("held", "captured") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget(FromRow):
+    """A year's money for one scenario at a place and below it. `spent` in hundredths of a fen; `issue_limit` is how
+    many points (hundredths, 0: no limit) the place may give out in a month before a second person is asked."""
+
+    budget: str
+    scenario: str
+    place: str
+    year: str
+    name: str
+    limit_fen: int
+    spent: int
+    state: str
+    version: int
+    created_at: int
+    issue_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(FromRow):
+    """What a shop has signed for a scenario: the paper's number, its days, the digest of its scan ("" if there is
+    none)."""
+
+    agreement: str
+    merchant: str
+    scenario: str
+    number: str
+    from_day: str
+    to_day: str
+    sha256: str
+    state: str
+    version: int
+    created_at: int
+
+    def in_force(self, day: str) -> bool:
+        return self.state == "signed" and self.from_day <= day and (not self.to_day or day <= self.to_day)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge(FromRow):
+    """What a till asks a person to approve; migrations/0004 says what the columns mean."""
+
+    charge: str
+    digest: bytes
+    merchant: str
+    terminal: str
+    community: str
+    offer: str
+    quantity: int
+    capture: int
+    then_cash: int
+    state: str
+    redemption: str
+    created_at: int
+    expires_at: int
 
 
 def state_of(order: Redemption, hold: Hold | None) -> str:
@@ -134,13 +222,15 @@ def state_of(order: Redemption, hold: Hold | None) -> str:
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks. `id` goes into entries. With a `merchant` it is that shop's key and sees only what a till may see; with
-    a `subject` it is that person, who may look but not act; else it is staff, and `serves(community)` says where."""
+    a `subject` it is that person, who may look but not act; else it is staff, `serves(community)` says where, and `own`
+    is their own account ("" none), for which they vouch for nothing."""
 
     id: str
     merchant: str | None = None
     subject: str | None = None
     serves: Callable[[str], bool] = lambda community: False
     terminal: str = ""
+    own: str = ""
 
     @property
     def is_staff(self) -> bool:
@@ -153,13 +243,47 @@ class Traits:
 
     groups: Collection[str] = ()
     age: int | None = None
+    kind: str = "person"
+
+
+class Condition:
+    """Something else that must hold for an order, decided and written in the order's own commit: a code used up, a
+    slot taken. Each hook reads and writes through the view and raises `Refusal`."""
+
+    def reads(self) -> Iterable[tuple[Table, Key]]:
+        """Rows worth loading beforehand."""
+        return ()
+
+    def enter(self, view: View, command: Any) -> None:
+        """Before anything else is looked at, the asker's right to act here aside. `command` is the `Redeem`."""
+
+    def place(self, view: View, order: Redemption) -> None:
+        """After stock, points and limits, before the budget. Not asked in a dry run."""
+
+    def leaves(self) -> tuple[tuple[Table, Row], ...]:
+        """Rows that stay where the order is refused for what it found out about the person."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was shown at the till came to: whose points, by which `way`, how they `consent` to pay the rest in cash,
+    who acted for them, whom it is for ("" themselves), and what the commit must still see to."""
+
+    subject: str
+    way: str
+    consent: str = ""
+    proxy: str = ""
+    beneficiary: str = ""
+    conditions: tuple[Condition, ...] = ()
 
 
 class Residents(Protocol):
     """Keeper of identities, as far as a shop may ask it."""
 
-    async def identify(self, by: Mapping[str, str]) -> str:
-        """The subject behind a card and PIN, or a phone's tail, surname and PIN. Raises one `not_identified`."""
+    async def identify(self, by: Mapping[str, str], *, asker: Asker, offer: str) -> Shown:
+        """Who is behind a card and PIN, a phone's tail, surname and PIN, or a code. Raises one `not_identified`,
+        `token_expired`."""
         ...
 
     async def masked(self, subject: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The till's first decision: reads offer, stock, limit and balances inside the commit, then holds the points.
+"""The till's first decision: reads offer, stock, limits, budget and balances inside the commit, then holds the points.
 
 Pure: no I/O and no clock; the view is the only source. Knows subjects by id alone. shop.py brings what is needed, and
 orders.py has what happens to an order afterwards.
@@ -11,40 +11,54 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.book import holds
-from ledger.book.members import BODY, MOVED, PERSON, available, member
-from ledger.errors import Refusal
-from ledger.model import STANDING, Act, debt_account, held_account, merchant_account, minus_account
+from ledger.book.members import MOVED, available, member
+from ledger.errors import Refusal, Unavailable
+from ledger.model import STANDING, debt_account, held_account, merchant_account, minus_account
 from ledger.model import subject_account as account_of
 from ledger.port import Answer, Retry
-from ledger.tables import BALANCE, HOLD, MEMBER, Key, Table
+from ledger.tables import BALANCE, HOLD, MEMBER, Key, Row, Table
 from ledger.view import View
+from merchants import limits
+from merchants.agreements import check_signed
+from merchants.booking import Request, budget_in, capture_benefit, capture_points, check_may, hold_of, offer_in, spend
 from merchants.catalogue import Scenario
-from merchants.model import HOLD_US, UNCOUNTED, Asker, Merchant, Offer, Redemption
-from merchants.tables import MERCHANT, OFFER, REDEMPTION, USAGE
+from merchants.judging import judge
+from merchants.model import (
+    HOLD_US,
+    UNCOUNTED,
+    Offer,
+    Redemption,
+    Shown,
+)
+from merchants.tables import AGREEMENT, BUDGET, MERCHANT, OFFER, PROBE, REDEMPTION, USAGE
+from merchants.windows import Window, windows
 
 _NOT_TOLD = {"subject_unknown", "subject_erased", "group_mismatch"}  # a till hears `not_identified` instead
+# Said before the person is looked at: a till learns nothing from it.
+_OF_THE_OFFER = {"offer_closed", "agreement_missing", "reference_missing"}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What every command of the till carries: who asks, under which key, and what its entries are made with."""
+class Known:
+    """What was looked up of the one whom an order is for, before its commit. `kind` is asked of a gift only: anybody
+    else's is read in the commit."""
 
-    asker: Asker
-    retry: Retry | None
-    bytes: bytes
-    txn: str
-    key: bytes | None
-
-    def act(self, view: View, journal: str, memo: bytes | None = None) -> Act:
-        return Act(self.asker.id, view.today(journal), self.bytes, self.txn, self.key, memo)
+    standing_min: int | None = None
+    in_group: bool = True
+    of_age: bool = True
+    kind: str = "person"
 
 
 @dataclass(frozen=True, slots=True)
 class Redeem:
-    """Hold the points for an order and count it, in one decision. `journal` is where the subject was last seen.
+    """Hold the points for an order and count it, in one decision. `journal` is where the payer was last seen, `budget`
+    the line that would pay, `agreements` what the shop has signed for the scenario, `reference` the keyed digest of a
+    meter, plate or home; `day` is today as far as the counter knows, so that the right rows are read beforehand.
 
-    Refuses, in this order: forbidden, offer_closed, not_eligible, out_of_stock, limit_reached, insufficient_points.
-    `dry_run` decides and changes nothing.
+    Refuses, in this order: forbidden, what `shown.conditions` refuse, rate_limited, offer_closed, agreement_missing,
+    reference_missing, not_eligible, out_of_stock, limit_reached (the offer's), insufficient_points, limit_reached (the
+    scenario's), what the conditions refuse, budget_exhausted, consent_needed. `dry_run` changes nothing but what a till
+    has tried.
     """
 
     request: Request
@@ -52,15 +66,18 @@ class Redeem:
     offer: str
     merchant: str
     scenario: Scenario
-    subject: str
+    shown: Shown
     journal: str
     quantity: int = 1
     capture: bool = False
     then_cash: bool = False
-    standing_min: int | None = None
-    in_group: bool = True
-    of_age: bool = True
+    known: Known = Known()
+    budget: str = ""
+    agreements: tuple[str, ...] = ()
+    reference: str = ""
+    expires_at: int = 0
     dry_run: bool = False
+    day: str = ""
 
     @property
     def retry(self) -> Retry | None:
@@ -74,49 +91,104 @@ class Redeem:
     def weight(self) -> int:
         return 2
 
+    @property
+    def consumer(self) -> str:
+        """Whom the order is for."""
+        return self.shown.beneficiary or self.shown.subject
+
     def reads(self) -> Iterable[tuple[Table, Key]]:
+        subject = self.shown.subject
         yield MERCHANT, (self.merchant,)
         yield OFFER, (self.offer,)
-        yield USAGE, (self.offer, self.subject, "")
-        yield MEMBER, (self.journal, self.subject)
+        yield USAGE, (self.offer, self.consumer, "")
+        if self.day and (self.reference or self.scenario.reference is None or self.dry_run):
+            yield from ((USAGE, one.key) for one in self._windows(self.day))
+        yield MEMBER, (self.journal, subject)
         yield HOLD, (self.journal, self.redemption)
-        for account in (
-            account_of(self.subject),
-            debt_account(self.subject),
-            held_account(self.redemption),
-        ):
+        if self.shown.way in limits.BY_PIN and self.request.asker.merchant:
+            yield PROBE, (self.merchant, subject, self.day)
+        if self.budget:
+            yield BUDGET, (self.budget,)
+        for agreement in self.agreements:
+            yield AGREEMENT, (agreement,)
+        for account in (account_of(subject), debt_account(subject), held_account(self.redemption)):
             yield BALANCE, (self.journal, account)
         if self.capture:
             yield BALANCE, (self.journal, merchant_account(self.merchant))
+        for condition in self.shown.conditions:
+            yield from condition.reads()
 
     def decide(self, view: View) -> Answer:
-        if self.request.asker.merchant is None:
-            return self._decide(view)
+        asker = self.request.asker
+        offer = offer_in(view, self.offer)
+        check_may(view, asker, offer.merchant, offer.community, redeeming=True)
+        if asker.merchant is None:
+            return self._decide(view, offer)
         try:
-            return self._decide(view)
+            return self._decide(view, offer, self._probe(view, offer))
         except Refusal as refusal:
+            if isinstance(refusal, Unavailable):
+                raise
             raise _for_a_till(refusal) from None
 
-    def _decide(self, view: View) -> Answer:
-        offer = offer_in(view, self.offer)
-        check_may(view, self.request.asker, offer.merchant, offer.community, redeeming=True)
-        journal = _home(view, self.journal, self.subject)
+    def _probe(self, view: View, offer: Offer) -> limits.Probe | None:
+        """What the till has tried with this person's PIN today."""
+        if self.shown.way not in limits.BY_PIN:
+            return None
+        zone = view.head(self.journal).zone
+        return limits.Probe(view, offer.merchant, self.shown.subject, view.today(self.journal), zone)
+
+    def _decide(self, view: View, offer: Offer, probe: limits.Probe | None = None) -> Answer:
+        total = probe.total(offer.price * self.quantity, offer.scenario) if probe else ""
+        tried = list[tuple[Table, Row]]()
+        try:
+            for condition in self.shown.conditions:
+                condition.enter(view, self)
+                tried += condition.leaves()
+            if probe is not None:
+                probe.check(total, view.now_us)
+                tried.append(probe.tried(total))
+            order = self._order(view, offer)
+        except Refusal as refusal:
+            if refusal.code not in _OF_THE_OFFER:
+                refusal.leaves = tuple(tried)
+            raise
+        if self.dry_run:
+            for row in tried:
+                view.put(*row)
+            return Answer()
+        if probe is not None and not self.capture:
+            view.put(*probe.holds(order, total))
+        return self._write(view, offer, order)
+
+    def _order(self, view: View, offer: Offer) -> Redemption:
+        """The order, if everything that is asked for it is there."""
+        journal = _home(view, self.journal, self.shown.subject)
         today = view.today(journal)
-        if not offer.is_open(today):
+        if self.day and today[:4] != self.day[:4]:  # New Year came between: another year's line pays
+            raise Unavailable("queue_full")
+        if not offer.is_open(today) or not self.scenario.is_valid(today):
             raise Refusal("offer_closed", offer=offer.offer, state=offer.state)
-        kind = member(view, journal, self.subject)[2]
-        self._gate(view, journal, offer, kind)
+        check_signed(view, self.scenario, self.agreements, today)
+        counted = self._windows(today)
+        self._judge(view, journal, offer)
         if offer.stock != UNCOUNTED and offer.stock < self.quantity:
             raise Refusal("out_of_stock", left=offer.stock, asked=self.quantity)
-        row = view.get(USAGE, offer.offer, self.subject, "")
+        row = view.get(USAGE, offer.offer, self.consumer, "")
         used = row[3] if row else 0
         if offer.per_person and used + self.quantity > offer.per_person:
             raise Refusal("limit_reached", limit=offer.per_person, used=used, asked=self.quantity)
-        points, cash = self._price(view, journal, offer)
+        total, cash = offer.price * self.quantity, offer.cash_fen * self.quantity
+        spendable = available(view, journal, self.shown.subject) if total else 0
+        in_part = self.then_cash and self.scenario.fen_per_point > 0  # where a point is worth nothing, nor is the rest
+        points = min(total, max(0, spendable)) if in_part else total
+        if total and (not points or spendable < points):
+            raise Refusal("insufficient_points", available=spendable, needed=total)
+        limits.check(view, counted, self.quantity, points)
         order = Redemption(
             redemption=self.redemption,
             journal=journal,
-            subject=self.subject,
+            subject=self.shown.subject,
             offer=offer.offer,
             merchant=offer.merchant,
             community=offer.community,
@@ -124,97 +196,94 @@ class Redeem:
             quantity=self.quantity,
             counted=self.quantity,
             points=points,
-            cash_fen=cash,
+            cash_fen=cash + -(-(total - points) * self.scenario.fen_per_point // 100),
             fen_per_point=self.scenario.fen_per_point,
             day=today,
-            mark="" if points else "captured" if self.capture else "held",
-            expires_at=0 if points else view.now_us + HOLD_US,
+            mark="" if points else "held",
+            expires_at=0 if points else self.expires_at or view.now_us + HOLD_US,
             actor=self.request.asker.id,
             terminal=self.request.asker.terminal,
             created_at=view.now_us,
+            beneficiary=self.consumer,
+            proxy=self.shown.proxy,
+            value_fen=0 if total else offer.value_fen * self.quantity,
+            budget=self.budget,
+            consent=self.shown.consent if points < total else "",
+            way=self.shown.way,
+            windows=limits.written(counted),
+            stocked=int(offer.stock != UNCOUNTED),
         )
-        if self.dry_run:
-            return Answer()
+        if not self.dry_run:
+            for condition in self.shown.conditions:
+                condition.place(view, order)
+        self._check_budget(view, points * self.scenario.fen_per_point if total else order.value_fen * 100)
+        if points < total and not self.shown.consent:
+            raise Refusal("consent_needed", points=points, cash_fen=order.cash_fen)
+        return order
+
+    def _windows(self, day: str) -> tuple[Window, ...]:
+        return windows(
+            self.scenario,
+            day=day,
+            merchant=self.merchant,
+            subject=self.consumer,
+            reference=self.reference,
+            asking=self.dry_run,
+        )
+
+    def _judge(self, view: View, journal: str, offer: Offer) -> None:
+        gift = self.consumer != self.shown.subject
+        kind = member(view, journal, self.shown.subject)[2]
+        if gift and (self.shown.proxy or not (self.scenario.gift and offer.price)):
+            raise Refusal("not_eligible", reason="gift")
+        least, asker = self.known.standing_min, self.request.asker
+        judge(
+            self.scenario,
+            kind=self.known.kind if gift else kind,
+            in_group=self.known.in_group,
+            of_age=self.known.of_age,
+            grade_ok=(not offer.price or self.scenario.gate.needs == "all")
+            and least is not None
+            and _standing(view, journal, self.shown.subject) >= least,
+            # The member of staff who asks has looked it up, and is named in the order.
+            attested_ok=asker.is_staff and asker.own not in (self.shown.subject, self.consumer),
+            price=offer.price,
+            # Neither who came for them nor staff, whose making a voucher may be too, agrees for somebody.
+            agreed=not self.shown.proxy and "staff" not in (self.shown.way, self.shown.consent),
+        )
+
+    def _check_budget(self, view: View, cost: int) -> None:
+        if not self.budget or not cost:
+            return
+        line = budget_in(view, self.budget)
+        if line.state != "open" or line.spent + cost > line.limit_fen * 100:
+            left = max(0, line.limit_fen * 100 - line.spent) // 100
+            raise Refusal("budget_exhausted", scenario=line.scenario, year=line.year, left_fen=left)
+
+    def _write(self, view: View, offer: Offer, order: Redemption) -> Answer:
         if offer.stock != UNCOUNTED:
             view.put(OFFER, offer.but(stock=offer.stock - self.quantity).row())
-        view.put(USAGE, (offer.offer, self.subject, "", used + self.quantity))
-        view.insert(REDEMPTION, order.row())
-        if points:
-            act, expires_at = self.request.act(view, journal), view.now_us + HOLD_US
+        limits.count(view, limits.remembered(order), order.quantity, order.points)
+        act = self.request.act(view, order.journal)
+        hold = None
+        if order.points:
             holds.hold(
                 view,
-                journal,
+                order.journal,
                 act,
-                subject=self.subject,
-                hold=self.redemption,
-                amount=points,
-                expires_at=expires_at,
+                subject=order.subject,
+                hold=order.redemption,
+                amount=order.points,
+                expires_at=self.expires_at or view.now_us + HOLD_US,
             )
             if self.capture:
-                holds.capture(
-                    view,
-                    journal,
-                    act,
-                    hold=self.redemption,
-                    merchant=offer.merchant,
-                    amount=points,
-                    terms=order.terms,
-                )
-        return Answer(201, self.redemption, (order, hold_of(view, order)))
-
-    def _gate(self, view: View, journal: str, offer: Offer, kind: str) -> None:
-        if kind not in self.scenario.eligible.kinds:
-            raise Refusal("not_eligible", reason="kind")
-        if kind == BODY and not self.in_group:
-            raise Refusal("not_eligible", reason="group")
-        if kind == PERSON and not self.of_age:
-            raise Refusal("not_eligible", reason="age")
-        if offer.price:
-            return
-        if self.standing_min is not None and _standing(view, journal, self.subject) >= self.standing_min:
-            return
-        if self.scenario.gate.attested is not None and self.request.asker.is_staff:
-            return  # the member of staff who asks has looked it up, and is named in the order
-        raise Refusal("not_eligible", reason="gate")
-
-    def _price(self, view: View, journal: str, offer: Offer) -> tuple[int, int]:
-        points, cash = offer.price * self.quantity, offer.cash_fen * self.quantity
-        if not points:
-            return 0, cash
-        spendable = available(view, journal, self.subject)
-        if spendable >= points:
-            return points, cash
-        if not self.then_cash or not spendable:
-            raise Refusal("insufficient_points", available=spendable, needed=points)
-        missing = points - spendable
-        return spendable, cash + -(-missing * self.scenario.fen_per_point // 100)
-
-
-def offer_in(view: View, offer: str) -> Offer:
-    """The offer as it is in the commit."""
-    row = view.get(OFFER, offer)
-    if row is None:
-        raise Refusal("not_found", what="offer", id=offer)
-    return Offer.of(row)
-
-
-def check_may(view: View, asker: Asker, merchant: str, community: str, *, redeeming: bool = False) -> None:
-    """A shop's key acts for its own shop while that is open; staff act where they serve. Nobody redeems at a suspended
-    shop, but staff may still take back and wind up its orders."""
-    if asker.merchant is None:
-        if asker.is_staff and not asker.serves(community):
-            raise Refusal("forbidden")
-    elif asker.merchant != merchant:
-        raise Refusal("forbidden")
-    if asker.merchant is not None or redeeming:
-        row = view.get(MERCHANT, merchant)
-        if row is None or Merchant.of(row).state != "open":
-            raise Refusal("forbidden", reason="merchant_suspended")
-
-
-def hold_of(view: View, order: Redemption) -> holds.Hold | None:
-    """The order's hold; None where nothing is spent."""
-    return holds.find_hold(view, order.journal, order.redemption) if order.points else None
+                capture_points(view, act, order, order.points)
+            hold = hold_of(view, order)
+        elif self.capture:
+            order = capture_benefit(view, act, order)
+        spend(view, order, order.cost(hold))
+        view.insert(REDEMPTION, order.row())
+        return Answer(201, self.redemption, (order, hold))
 
 
 def _home(view: View, journal: str, subject: str) -> str:
@@ -240,13 +309,22 @@ def _standing(view: View, journal: str, subject: str) -> int:
 
 
 def _for_a_till(refusal: Refusal) -> Refusal:
-    """The same no without what a shop must not learn: what is available, what was used, who it is and why not."""
-    if refusal.code in _NOT_TOLD:
-        return Refusal("not_identified")
-    if refusal.code == "insufficient_points":
-        return Refusal(refusal.code, needed=refusal.facts["needed"])
-    if refusal.code == "limit_reached":
-        return Refusal(refusal.code, limit=refusal.facts["limit"], asked=refusal.facts["asked"])
-    if refusal.code == "not_eligible":
-        return Refusal(refusal.code)
-    return refusal
+    """The same no without what a shop must not learn: what is available, what was used and where, who it is and why
+    not. What was tried is kept all the same."""
+    code, facts = refusal.code, refusal.facts
+    if code in _NOT_TOLD:
+        told = Refusal("not_identified")
+    elif code == "insufficient_points":
+        told = Refusal(code, needed=facts["needed"])
+    elif code == "limit_reached" and "scenario" not in facts:
+        told = Refusal(code, limit=facts["limit"], asked=facts["asked"])
+    elif code in ("not_eligible", "limit_reached"):
+        told = Refusal("not_eligible")
+    elif code == "consent_needed":
+        told = Refusal(code)
+    elif code == "budget_exhausted":
+        told = Refusal(code, scenario=facts["scenario"], year=facts["year"], left_fen=0)
+    else:
+        return refusal
+    told.leaves = refusal.leaves
+    return told

@@ -7,29 +7,31 @@ under the same retry key.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger import codec, keys
+from ledger import keys
 from ledger.book.holds import Hold, read_hold
 from ledger.engine import Ledger
 from ledger.errors import Refusal, Unavailable
 from ledger.port import Answer, PutRows, Retry
 from ledger.tables import HOLD
-from merchants.catalogue import Scenario, Scenarios
+from merchants.booking import Request, said
+from merchants.catalogue import Scenarios
 from merchants.model import (
     Asker,
+    Condition,
     Details,
     Redemption,
     Residents,
+    Shown,
     Slip,
-    Traits,
     state_of,
 )
 from merchants.offers import Offers
 from merchants.orders import Capture, Expire, OnOrder, Refund, Release, Void
-from merchants.redeem import Redeem, Request
+from merchants.prepare import Prepare, by_code
 from merchants.tables import REDEMPTION
 
 _ORDER = ", ".join(f"r.{name}" for name in REDEMPTION.names)
@@ -38,27 +40,39 @@ _JOIN = "redemption r LEFT JOIN hold h ON h.journal = r.journal AND h.hold = r.r
 _SELECT = f"SELECT {_ORDER}, {_HOLD} FROM {_JOIN}"
 _WIDTH = len(REDEMPTION.names)
 _GONE = ("subject_erased", "subject_unknown")
+_NOT_AN_ANSWER = frozenset(
+    ["forbidden", "not_found", "not_identified", "not_proxy", "rate_limited", "token_expired", "token_used"]
+)
 SYSTEM = Asker("system", serves=lambda community: True)
 
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Yes or no; the reason is for staff and the resident, never for a till."""
+    """Yes or no; the reason is for staff and the resident, never for a till. `shown` is who a yes was said of."""
 
     eligible: bool
     reason_code: str | None = None
+    shown: Shown | None = None
 
 
 class Shop:
     """Redemptions from hold to refund. `bands` maps a grade to the least standing it takes, in hundredths; the shop
-    compares inside the commit and never says the number or the grade."""
+    compares inside the commit and never says the number or the grade. `covers(upper, lower)`: does one place lie in the
+    other? Codes say it by themselves unless a register knows better."""
 
-    def __init__(self, ledger: Ledger, scenarios: Scenarios, residents: Residents, bands: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        scenarios: Scenarios,
+        residents: Residents,
+        bands: Mapping[str, int],
+        covers: Callable[[str, str], bool] = by_code,
+    ) -> None:
         self.ledger = ledger
         self.scenarios = scenarios
         self.residents = residents
-        self.bands = bands
         self.offers = Offers(ledger, scenarios)
+        self._prepare = Prepare(self.offers, residents, bands, covers)
 
     # at the till -----------------------------------------------------------------------------------------------
 
@@ -67,38 +81,61 @@ class Shop:
         asker: Asker,
         *,
         offer: str,
-        by: Mapping[str, str],
+        by: Mapping[str, str] | Shown,
         quantity: int = 1,
         retry: Retry | None = None,
         capture: bool = False,
         then_cash: bool = False,
         merchant: str | None = None,
+        reference: str | None = None,
+        expires_at: int = 0,
+        more: tuple[Condition, ...] = (),
     ) -> Slip:
         """Hold the points for an order, and give them to the merchant at once with `capture`.
 
-        `by` is `{"subject"}` (staff only), `{"card","pin"}` or `{"phone_tail","surname","pin"}`. Raises what
-        `Redeem` refuses, and `not_identified`.
+        `by` is `{"subject"}` (staff only), `{"card","pin"}`, `{"phone_tail","surname","pin"}` or a code that was shown;
+        or what some other door of ours has found `Shown`. `reference` names the meter, plate or home that a limit
+        counts for; `expires_at` is another end than in fifteen minutes (µs); `more` must hold too. Raises what `Redeem`
+        refuses, and `not_identified`.
         """
-        known = await self._known(retry)
-        if known is not None:
-            return await self._slip(known)
-        command = await self._order(
-            asker, offer, by, merchant, quantity=quantity, retry=retry, capture=capture, then_cash=then_cash
+        if (slip := await self.again(retry)) is not None:
+            return slip
+        command = await self._prepare.order(
+            asker,
+            offer,
+            by,
+            merchant,
+            quantity=quantity,
+            retry=retry,
+            capture=capture,
+            then_cash=then_cash,
+            reference=reference,
+            expires_at=expires_at,
+            more=more,
         )
         return await self._slip(await self.ledger.submit(command))
 
-    async def eligible(self, asker: Asker, *, offer: str, by: Mapping[str, str]) -> Eligibility:
+    async def again(self, retry: Retry | None) -> Slip | None:
+        """The first answer of a retry key, before anyone is identified again: a PIN may have changed meanwhile, and a
+        try would be counted."""
+        if retry is None or not await self.ledger.fetch(
+            "SELECT 1 FROM request WHERE caller = ? AND key = ?", retry.caller, retry.key
+        ):
+            return None
+        return await self._slip(await self.ledger.submit(PutRows(retry=retry)))
+
+    async def eligible(self, asker: Asker, *, offer: str, by: Mapping[str, str] | Shown) -> Eligibility:
         """Would one unit be redeemed now? Changes nothing. Being told who is not there is a refusal, not an answer."""
-        command = await self._order(asker, offer, by, None, dry_run=True)
+        command = await self._prepare.order(asker, offer, by, None, dry_run=True)
         try:
             await self.ledger.submit(command)
         except Unavailable:
             raise
         except Refusal as refusal:
-            if refusal.code in ("forbidden", "not_found", "not_identified"):
+            if refusal.code in _NOT_AN_ANSWER:
                 raise
             return Eligibility(False, None if asker.merchant else refusal.code)
-        return Eligibility(True)
+        return Eligibility(True, shown=command.shown)
 
     async def capture(
         self,
@@ -188,6 +225,22 @@ class Shop:
         rows = await self.ledger.fetch(sql, *params, *more, limit)
         return [_details(*_split(row)) for row in rows]
 
+    async def mine(self, subject: str, *, after: tuple[int, str] | None = None, limit: int = 100) -> list[Details]:
+        """Orders with a person's points, or for them, newest first."""
+        at, last = after or (2**62, "")
+        rows = await self.ledger.fetch(
+            f"{_SELECT} WHERE (r.subject = ? OR (r.beneficiary = ? AND r.beneficiary <> r.subject))"
+            " AND (r.created_at < ? OR (r.created_at = ? AND r.redemption < ?))"
+            " ORDER BY r.created_at DESC, r.redemption DESC LIMIT ?",
+            subject,
+            subject,
+            at,
+            at,
+            last,
+            limit,
+        )
+        return [_details(*_split(row)) for row in rows]
+
     async def due(self, now_us: int, limit: int = 500) -> list[Redemption]:
         """Orders whose time was up at `now_us` and that still hold something."""
         held = await self.ledger.fetch(
@@ -206,78 +259,6 @@ class Shop:
 
     # inside ----------------------------------------------------------------------------------------------------
 
-    async def _order(
-        self,
-        asker: Asker,
-        offer: str,
-        by: Mapping[str, str],
-        merchant: str | None,
-        *,
-        quantity: int = 1,
-        retry: Retry | None = None,
-        capture: bool = False,
-        then_cash: bool = False,
-        dry_run: bool = False,
-    ) -> Redeem:
-        if "subject" in by and not asker.is_staff and asker.subject != by["subject"]:
-            raise Refusal("forbidden")
-        if asker.subject is not None and not (dry_run and "subject" in by):
-            raise Refusal("forbidden")  # a resident may ask about themselves; redeeming is the till's work
-        found = await self.offers.get(offer)
-        # Before anyone is identified: a till must not try PINs through offers that are not its own.
-        if (asker.merchant or merchant or found.merchant) != found.merchant:
-            raise Refusal("forbidden")
-        if asker.is_staff and not asker.serves(found.community):
-            raise Refusal("forbidden")
-        subject = by["subject"] if "subject" in by else await self.residents.identify(by)
-        scenario = self.scenarios[found.scenario]
-        body = {
-            "offer": offer,
-            "quantity": quantity,
-            "subject": subject,
-            "capture": int(capture),
-            "then_cash": int(then_cash),
-        }
-        try:
-            journal = await self.ledger.home(subject)
-            key = await self.residents.data_key(subject)
-        except Refusal as refusal:
-            if asker.merchant is None:
-                raise
-            raise Refusal("not_identified") from refusal
-        grade = scenario.gate.grade
-        traits = await self._traits(scenario, subject)
-        return Redeem(
-            Request(asker, retry, _said("redeem", body), self.ledger.new_id("txn"), key),
-            redemption=self.ledger.secret_id("red"),
-            offer=offer,
-            merchant=found.merchant,
-            scenario=scenario,
-            subject=subject,
-            journal=journal,
-            quantity=quantity,
-            capture=capture,
-            then_cash=then_cash,
-            standing_min=None if grade is None else self.bands.get(grade),
-            in_group=not scenario.eligible.groups or not set(scenario.eligible.groups).isdisjoint(traits.groups),
-            of_age=_old_enough(asker, scenario.eligible.age_min, traits),
-            dry_run=dry_run,
-        )
-
-    async def _traits(self, scenario: Scenario, subject: str) -> Traits:
-        wanted = scenario.eligible
-        asked = wanted.groups or wanted.age_min is not None
-        return await self.residents.traits(subject) if asked else Traits()
-
-    async def _known(self, retry: Retry | None) -> Answer | None:
-        """The first answer of a retry key, before anyone is identified again: a PIN may have changed meanwhile, and a
-        try would be counted."""
-        if retry is None or not await self.ledger.fetch(
-            "SELECT 1 FROM request WHERE caller = ? AND key = ?", retry.caller, retry.key
-        ):
-            return None
-        return await self.ledger.submit(PutRows(retry=retry))
-
     async def _on(
         self, asker: Asker, redemption: str, call: str, body: Mapping[str, Any], retry: Retry | None
     ) -> tuple[Redemption, Request]:
@@ -295,8 +276,8 @@ class Shop:
             if refusal.code not in _GONE:
                 raise
             key = None  # the order outlives the person: it is wound up without a name
-        said = _said(call, {"redemption": order.redemption, **body})
-        return Request(asker, retry, said, self.ledger.new_id("txn"), key)
+        bytes_ = said(call, {"redemption": order.redemption, **body})
+        return Request(asker, retry, bytes_, self.ledger.new_id("txn"), key)
 
     def _seal(self, request: Request, order: Redemption, reason: str) -> bytes | None:
         if request.key is None:
@@ -318,19 +299,6 @@ class Shop:
     async def _find(self, redemption: str) -> tuple[Redemption, Hold | None] | None:
         rows = await self.ledger.fetch(f"{_SELECT} WHERE r.redemption = ?", redemption)
         return _split(rows[0]) if rows else None
-
-
-def _said(call: str, body: Mapping[str, Any]) -> bytes:
-    """The canonical request that the entries commit to. Never a PIN: it is no part of what was decided."""
-    return codec.canonical({"call": call, **body})
-
-
-def _old_enough(asker: Asker, age_min: int | None, traits: Traits) -> bool:
-    if age_min is None:
-        return True
-    if traits.age is None:  # not every elder's birthday is on record; a member of staff can see the person
-        return asker.is_staff
-    return traits.age >= age_min
 
 
 def _sees(asker: Asker, order: Redemption) -> bool:

@@ -5,170 +5,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-import merchants
-from ledger.book import accounts, awards
-from ledger.engine import MIGRATIONS, Ledger
+from ledger.book import accounts
 from ledger.errors import Refusal
 from ledger.keys import unseal
-from ledger.model import Act, Draft
-from ledger.port import Answer
-from ledger.view import View
-from merchants.catalogue import load_scenarios
 from merchants.jobs import expire_holds
-from merchants.model import HOLD_US, STATES, Asker, Traits
-from merchants.shop import Eligibility, Shop
+from merchants.model import HOLD_US, STATES, Asker, Shown
+from merchants.shop import Eligibility
+from tests.shops import HERE, HOUR, OTHER, STAFF, THERE, Town, opened, refused
 
 pytestmark = pytest.mark.schema("ledger", "merchants")
-
-HERE, THERE = "370321002003", "370321002002"
-NOON = 1_637_553_600_000_000  # 2021-11-22 12:00 in Shanghai
-HOUR = 3_600_000_000
-ROOMS = {"ledger": MIGRATIONS, "merchants": Path(merchants.__file__).parent / "migrations"}
-STAFF = Asker("stf_a", serves=lambda community: community == HERE)
-OTHER = Asker("stf_b", serves=lambda community: community == HERE)
-
-
-class Do:
-    """Any decision of the ledger's book as a command."""
-
-    def __init__(self, decide, *journals: str) -> None:
-        self.decide_, self.journals, self.retry, self.weight = decide, journals, None, 1
-
-    def reads(self):
-        return ()
-
-    def decide(self, view: View) -> Answer:
-        self.decide_(view)
-        return Answer()
-
-
-class Town:
-    """A ledger with two communities, residents with points, and a shop."""
-
-    def __init__(self, url: str) -> None:
-        self.now = NOON
-        self.ledger = Ledger(url, bytes(32), clock=lambda: self.now)
-        self.asked = 0
-        self.ages: dict[str, int] = {}
-        self.groups: dict[str, tuple[str, ...]] = {}
-        self.erased: set[str] = set()
-        self.shop = Shop(self.ledger, load_scenarios(), self, {"AAA": 105_000, "AA": 103_000, "A": 96_000})
-
-    async def open(self) -> None:
-        await self.ledger.open()
-        await self.ledger.store.migrate(ROOMS)
-        for journal in (HERE, THERE):
-            await self.do(
-                lambda view, journal=journal: accounts.open_journal(
-                    view,
-                    journal,
-                    self.act(None),
-                    origin=f"test/{journal}",
-                    vkey="k",
-                    recovery="r",
-                    zone="Asia/Shanghai",
-                    policy={},
-                ),
-                journal,
-            )
-        self.merchant = await self.shop.offers.add_merchant(STAFF, name="便民超市", community=HERE)
-        self.till = Asker("key_1", self.merchant.merchant)
-
-    async def do(self, decide, *journals: str) -> None:
-        await self.ledger.submit(Do(decide, *journals))
-
-    def act(self, key: bytes | None = b"k" * 32) -> Act:
-        self.asked += 1
-        return Act("stf_a", "2021-11-22", b"{}", f"txn_{self.asked}", key)
-
-    async def resident(
-        self, subject: str, points: int = 0, *, lot: str = "2022-12-31", standing: int = 0, kind: str = "person"
-    ) -> str:
-        await self.do(
-            lambda view: accounts.open_account(view, HERE, self.act(), subject=subject, kind=kind, base=100_000),
-            HERE,
-        )
-        if points or standing:
-            await self.award(subject, points, lot, standing)
-        return subject
-
-    async def award(self, subject: str, points: int, lot: str, standing: int = 0) -> None:
-        cause = self.ledger.cause("T-01", f"{points}/{lot}/{self.asked}".encode(), subject)
-        draft = Draft("award", HERE, self.act(), subject=subject, rule="T-01", cause=cause)
-        await self.do(lambda view: awards.award(view, draft, standing=standing, points=points, points_lot=lot), HERE)
-
-    async def offer(self, price: int = 1_000, *, scenario: str = "S13", stock: int = 10, **more) -> str:
-        made = await self.shop.offers.propose(
-            self.till,
-            merchant=self.merchant.merchant,
-            scenario=scenario,
-            title_zh="洗衣液",
-            title_en="Washing liquid",
-            price=price,
-            stock=stock,
-            **more,
-        )
-        await self.shop.offers.approve(STAFF, made.offer)
-        return made.offer
-
-    async def stock(self, offer: str) -> int:
-        return (await self.shop.offers.get(offer)).stock
-
-    async def lots(self, account: str, journal: str = HERE) -> dict[str, int]:
-        return dict(
-            await self.ledger.fetch(
-                "SELECT lot, amount FROM balance WHERE journal = ? AND account = ? AND unit = 'points'",
-                journal,
-                account,
-            )
-        )
-
-    async def points(self, subject: str) -> int:
-        return sum((await self.lots(f"subject:{subject}")).values())
-
-    async def used(self, offer: str) -> int:
-        return sum(n for (n,) in await self.ledger.fetch('SELECT used FROM "usage" WHERE scope = ?', offer))
-
-    # what the shop asks of the keeper of identities
-
-    async def identify(self, by: Mapping[str, str]) -> str:
-        if by.get("pin") != "2468":
-            raise Refusal("not_identified")
-        return by.get("card") or f"sub_{by['surname']}"
-
-    async def masked(self, subject: str) -> str:
-        if subject in self.erased:
-            raise Refusal("subject_erased", subject=subject)
-        return "王**"
-
-    async def data_key(self, subject: str) -> bytes:
-        if subject in self.erased:
-            raise Refusal("subject_erased", subject=subject)
-        return b"k" * 32
-
-    async def traits(self, subject: str) -> Traits:
-        return Traits(self.groups.get(subject, ()), self.ages.get(subject))
 
 
 @pytest.fixture
 async def town(database_url: str) -> AsyncIterator[Town]:
-    made = Town(database_url)
-    await made.open()
-    yield made
-    sums = await made.ledger.fetch("SELECT unit, SUM(amount) FROM balance GROUP BY unit")
-    assert all(total == 0 for _, total in sums)  # every journey ends with balanced books
-    await made.ledger.close()
-
-
-async def refused(awaitable) -> Refusal:
-    with pytest.raises(Refusal) as caught:
-        await awaitable
-    return caught.value
+    async with opened(database_url) as made:
+        yield made
 
 
 async def test_a_whole_life_at_the_till(town: Town) -> None:
@@ -324,7 +179,8 @@ async def test_a_grade_opens_a_gate_without_being_told(
     sub = await town.resident("sub_1", standing=standing)
     offer = await town.offer(0, scenario=scenario, stock=1)
     by = {"card": sub, "pin": "2468"}
-    assert Eligibility(eligible) == await town.shop.eligible(town.till, offer=offer, by=by)
+    said = await town.shop.eligible(town.till, offer=offer, by=by)
+    assert (eligible, None) == (said.eligible, said.reason_code)
     if not eligible:
         said = await refused(town.shop.redeem(town.till, offer=offer, by=by))
         assert ("not_eligible", {}) == (said.code, said.facts)
@@ -558,6 +414,11 @@ async def test_residents_look_but_do_not_act(town: Town) -> None:
     assert "held" == (await town.shop.slip(me, red)).state
     assert "not_found" == (await refused(town.shop.slip(neighbour, red))).code
     assert Eligibility(False, "insufficient_points") == await town.shop.eligible(me, offer=offer, by={"subject": sub})
+    await town.award(sub, 0, "2022-12-31", 60_000)
+    loan = await town.offer(0, scenario="S18")  # whoever asks about themselves has agreed; who comes for them has not
+    assert (await town.shop.eligible(me, offer=loan, by={"subject": sub})).eligible
+    agent = Shown(sub, "card", "pin", proxy="sub_2")
+    assert "not_eligible" == (await refused(town.shop.redeem(town.till, offer=loan, by=agent))).code
     for call in (
         town.shop.release(me, red),
         town.shop.redeem(me, offer=offer, by={"subject": sub}),

@@ -30,14 +30,25 @@ def scenario_body(one: Scenario) -> dict[str, Any]:
             "grade": one.gate.grade,
             "points": None if points is None else {"least": points.least, "most": points.most},
             "attested": said(one.gate.attested),
+            "needs": one.gate.needs,
         },
-        "limit": {
-            "count": one.limit.count,
-            "points": one.limit.points,
-            "per": one.limit.per,
-            "note": said(one.limit.note),
-        },
+        "limits": [
+            {
+                "count": limit.count,
+                "points": limit.points,
+                "per": limit.per,
+                "by": limit.by,
+                "reference": said(limit.reference),
+                "note": said(limit.note),
+            }
+            for limit in one.limits
+        ],
+        "terms": said(one.terms),
+        "own_consent": one.own_consent,
+        "gift": one.gift,
+        "valid": {"from": str(one.valid.first), "to": None if one.valid.last is None else str(one.valid.last)},
         "provider": said(one.provider),
+        "agreement": one.agreement,
         "settlement": one.settlement,
         "value_fen": one.fen_per_point,
         "public_service": one.public_service,
