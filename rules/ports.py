@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ledger.errors import Refusal
 
@@ -38,6 +38,32 @@ async def living_keys(vault: Vault, subjects: Collection[str]) -> Mapping[str, b
             if refusal.code != "subject_erased":
                 raise
     return keys
+
+
+class Room(NamedTuple):
+    """What somebody wants given out in a month at `place` and below it, and what was `given` up to a moment ago; points
+    in hundredths."""
+
+    place: str
+    limit: int
+    given: int
+
+
+Rooms = Mapping[str, Sequence[Room]]
+"""By the place of a deed. Places that nothing holds back are left out."""
+
+
+class Brake(Protocol):
+    """Whoever pays for what points buy says how many may be given out before a second person is asked."""
+
+    async def rooms(self, places: Collection[str]) -> Rooms: ...
+
+
+class NoBrake:
+    """Where nobody has said anything."""
+
+    async def rooms(self, places: Collection[str]) -> Rooms:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,8 +22,7 @@ from ledger.port import Answer, PutRows
 from ledger.view import View
 from rules.register import PLACE, SUBJECT, Place, subject_row
 from tests.application import application
-
-pytestmark = pytest.mark.schema()
+from tests.conftest import Built
 
 HERE, GRID = "370321002003", "370321002003-04"
 NOON = int(datetime(2022, 6, 15, 4, tzinfo=UTC).timestamp()) * 1_000_000
@@ -54,6 +54,13 @@ class Counter:
         self.subject = ""
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test/v1")
 
+    def known(self) -> dict[str, Any]:
+        """What a counter on a copy of this one's town goes on with."""
+        return {name: value for name, value in vars(self).items() if name not in ("world", "http")}
+
+    def goes_on(self, known: dict[str, Any]) -> None:
+        vars(self).update(copy.deepcopy(known))
+
     async def send(
         self, who: str, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
     ) -> httpx.Response:
@@ -67,13 +74,27 @@ class Counter:
         return await self.send(who, "POST", path, body, **more)
 
 
-@pytest.fixture
-async def counter(database_url: str, tmp_path: Path) -> AsyncIterator[Counter]:
-    world = World(Settings(database_url, tmp_path / "home"), clock=lambda: NOON)
+async def counter_town(url: str, home: Path) -> dict[str, Any]:
+    """A community with its staff and a resident, before there is a shop."""
+    world = World(Settings(url, home), clock=lambda: NOON)
     await world.init()
     await world.open()
     made = Counter(application(world), world)
     await _furnish(made, world)
+    await made.http.aclose()
+    await world.close()
+    return made.known()
+
+
+pytestmark = pytest.mark.schema(town=counter_town)
+
+
+@pytest.fixture
+async def counter(town_copy: Built) -> AsyncIterator[Counter]:
+    world = World(Settings(town_copy.url, town_copy.home), clock=lambda: NOON)
+    await world.open()
+    made = Counter(application(world), world)
+    made.goes_on(town_copy.known)
     yield made
     await made.http.aclose()
     await world.close()
@@ -89,7 +110,9 @@ async def _furnish(made: Counter, world: World) -> None:
     await world.ledger.submit(PutRows(puts=tuple((PLACE, place.row(NOON)) for place in places)))
     await world.register.reload()
     act = Act("system", "2022-06-15", b"{}", "txn_1")
-    stated = {"origin": "test", "vkey": "k", "recovery": "r", "zone": "Asia/Shanghai", "policy": {}}
+    held = world.keys
+    names = {"origin": held.journal_origin(HERE), "vkey": held.vkey, "recovery": held.recovery}
+    stated = {**names, "zone": "Asia/Shanghai", "policy": {}}
     await world.ledger.submit(Do(lambda view: accounts.open_journal(view, HERE, act, **stated), HERE))
     new = NewPerson(
         "王小红",
@@ -159,7 +182,7 @@ async def test_from_hold_to_refund(counter: Counter) -> None:
     offer = await _offer(counter, cash_fen=100)
     body = {"offer": offer, "quantity": 2, "by": counter.card}
     asked = {"offer": offer, "by": counter.card}
-    assert {"eligible": True} == (await counter.post("till", "/eligibility", asked)).json()
+    assert {"eligible", "visit"} == set((await counter.post("till", "/eligibility", asked)).json())
     made = await counter.post("till", "/redemptions", body, key="same")
     assert 201 == made.status_code, made.text
     slip = made.json()
@@ -194,6 +217,12 @@ async def test_from_hold_to_refund(counter: Counter) -> None:
     assert sheet["items"] == (await counter.send("staff", "GET", "/redemptions")).json()["items"]
     one_trip = await counter.post("staff", "/redemptions?capture=true", {**body, "by": {"subject": counter.subject}})
     assert (201, "captured") == (one_trip.status_code, one_trip.json()["state"])
+    mine = (await counter.send("resident", "GET", "/me/redemptions?limit=1")).json()
+    older = (await counter.send("resident", "GET", f"/me/redemptions?cursor={mine['next']}")).json()
+    items = [*mine["items"], *older["items"]]  # of one instant, hence in either order
+    assert ({slip["id"], one_trip.json()["id"]}, None) == ({one["id"] for one in items}, older["next"])
+    assert {("米", "便民超市", True)} == {(one["title"]["zh"], one["merchant_name"], one["mine"]) for one in items}
+    assert 403 == (await counter.send("till", "GET", "/me/redemptions")).status_code
 
 
 async def test_what_the_till_is_refused(counter: Counter) -> None:

@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shops that take points, and their tills. Only staff register and suspend them; a shop sees itself."""
 
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
 from litestar import Response, get, patch, post
 from litestar.params import HeaderParameter, Parameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.auth import Caller
 from api.http.body import invalid
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
 from api.world import SERVING, World
 from ledger.errors import Refusal
+from merchants.change import must_serve
+from merchants.hours import DAYS, hours_of, hours_text
 from merchants.model import Asker, Merchant, Terminal
 
 # Who looks after shops and serves residents at the counter, in the places where they hold the role.
 KEEPING = SERVING | {"county_admin"}
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
+Opens = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Closes = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+Spans = Annotated[list[tuple[Opens, Closes]], Field(max_length=4)]
+Orders = Annotated[int, Field(ge=1, le=1_000_000)]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", max_length=64, description="The ETag you saw.")]
 
 
@@ -27,15 +34,66 @@ class Strict(BaseModel):
     )
 
 
-class NewMerchant(Strict):
+class Week(Strict):
+    """When it is open, `["08:30", "12:00"]` a span; one that ends no later than it begins goes on past midnight."""
+
+    mon: Spans = []
+    tue: Spans = []
+    wed: Spans = []
+    thu: Spans = []
+    fri: Spans = []
+    sat: Spans = []
+    sun: Spans = []
+
+
+class Hours(Strict):
+    """Opening hours, and single days on which the shop is closed all the same."""
+
+    week: Week
+    closed: Annotated[list[date], Field(max_length=100)] = []
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not any(spans for _, spans in self.week):
+            raise ValueError("never open")
+        return self
+
+    def text(self) -> str:
+        return hours_text({day: getattr(self.week, day) for day in DAYS}, self.closed)
+
+
+class Particulars(Strict):
+    """What may be said of a shop, and left out. `circle`: shops of one circle honour each other's vouchers; `subject`:
+    the body behind the shop; `per_minute`, `per_day`: how many orders a minute one till and a day all tills may make,
+    where the usual is not right. null: not said."""
+
+    circle: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    hours: Hours | None = None
+    subject: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    per_minute: Orders | None = None
+    per_day: Orders | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The fields that were sent, as they are stored."""
+        stored: dict[str, Any] = {
+            "circle": self.circle or "",
+            "hours": "" if self.hours is None else self.hours.text(),
+            "subject": self.subject or "",
+            "per_minute": self.per_minute or 0,
+            "per_day": self.per_day or 0,
+        }
+        return {name: value for name, value in stored.items() if name in self.model_fields_set}
+
+
+class NewMerchant(Particulars):
     """A shop in a community."""
 
     name: Name
     community: Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class MerchantChange(Strict):
-    """What may be changed."""
+class MerchantChange(Particulars):
+    """What may be changed; what is not named stays."""
 
     name: Name | None = None
     state: Literal["open", "suspended"] | None = None
@@ -45,6 +103,13 @@ class NewTerminal(Strict):
     """A till: what the shop calls it."""
 
     name: Name
+
+
+class TerminalChange(Strict):
+    """A new name; or closed, and open again."""
+
+    name: Name | None = None
+    state: Literal["open", "closed"] | None = None
 
 
 def asker(world: World, caller: Caller, roles: frozenset[str] = SERVING) -> Asker:
@@ -57,6 +122,7 @@ def asker(world: World, caller: Caller, roles: frozenset[str] = SERVING) -> Aske
         return Asker(
             caller.actor.id,
             serves=lambda community: caller.actor.may(roles, community, world.register.covers),
+            own=caller.subject or "",
         )
     raise Refusal("forbidden")
 
@@ -79,11 +145,39 @@ def merchant_body(one: Merchant, terminals: list[Terminal] | None = None) -> dic
         "name": one.name,
         "community": one.community,
         "state": one.state,
+        "circle": one.circle or None,
+        "hours": hours_of(one.hours),
         "etag": f'"{one.version}"',
     }
     if terminals is not None:
-        body["terminals"] = [{"id": t.terminal, "name": t.name, "state": t.state} for t in terminals]
+        body |= {
+            "subject": one.subject or None,
+            "per_minute": one.per_minute or None,
+            "per_day": one.per_day or None,
+            "terminals": [terminal_body(till) for till in terminals],
+        }
     return body
+
+
+def terminal_body(one: Terminal) -> dict[str, Any]:
+    return {
+        "id": one.terminal,
+        "merchant": one.merchant,
+        "name": one.name,
+        "state": one.state,
+        "etag": f'"{one.version}"',
+    }
+
+
+async def _body_behind(world: World, data: Particulars) -> None:
+    """Raises `request_invalid` unless the subject that is named is a registered body."""
+    if data.subject is not None:
+        try:
+            known = await world.register.subject(data.subject)
+        except Refusal as refusal:
+            raise invalid([{"pointer": "/subject", "code": refusal.code}]) from None
+        if known.kind != "body":
+            raise invalid([{"pointer": "/subject", "code": "not_a_choice", "limit": "body"}])
 
 
 @get("/merchants", tags=["merchants"], summary="Shops", operation_id="listMerchants")
@@ -113,7 +207,10 @@ async def add_merchant(world: World, caller: Caller, data: NewMerchant) -> Respo
     place = world.register.tree.places.get(data.community)
     if place is None or place.level != "community":
         raise invalid([{"pointer": "/community", "code": "not_a_choice", "limit": "community"}])
-    made = await world.shop.offers.add_merchant(asker(world, caller, KEEPING), name=data.name, community=data.community)
+    who = asker(world, caller, KEEPING)
+    must_serve(who, data.community)
+    await _body_behind(world, data)
+    made = await world.shop.offers.add_merchant(who, name=data.name, community=data.community, **data.said())
     return reply(201, merchant_body(made, []), headers=etag(made.version))
 
 
@@ -131,20 +228,24 @@ async def merchant(world: World, caller: Caller, merchant: str) -> Response[byte
 @patch(
     "/merchants/{merchant:str}",
     tags=["merchants"],
-    summary="Rename, suspend or reopen a shop",
+    summary="Change, suspend or reopen a shop",
     operation_id="changeMerchant",
 )
 async def change_merchant(
     world: World, caller: Caller, merchant: str, data: MerchantChange, if_match: IfMatch = None
 ) -> Response[bytes]:
-    """A suspended shop redeems nothing and captures nothing; staff can wind up its orders."""
+    """A suspended shop redeems nothing, captures nothing and offers nothing; staff can wind up its orders."""
     caller.require("merchants:write")
-    made = await world.shop.offers.change_merchant(
-        asker(world, caller, KEEPING),
+    who, offers = asker(world, caller, KEEPING), world.shop.offers
+    must_serve(who, (await offers.merchant(merchant)).community)
+    await _body_behind(world, data)
+    made = await offers.change_merchant(
+        who,
         merchant,
         version=version_in(if_match),
         name=data.name,
         state=data.state,
+        **data.said(),
     )
     return reply(200, merchant_body(made), headers=etag(made.version))
 
@@ -159,7 +260,30 @@ async def add_terminal(world: World, caller: Caller, merchant: str, data: NewTer
     """A till of the shop; a key for it comes from `POST /v1/keys`."""
     caller.require("merchants:write")
     made = await world.shop.offers.add_terminal(asker(world, caller, KEEPING), merchant, name=data.name)
-    return reply(201, {"id": made.terminal, "merchant": made.merchant, "name": made.name, "state": made.state})
+    return reply(201, terminal_body(made), headers=etag(made.version))
 
 
-routes = [merchants, add_merchant, merchant, change_merchant, add_terminal]
+@patch(
+    "/merchants/{merchant:str}/terminals/{terminal:str}",
+    tags=["merchants"],
+    summary="Rename, close or reopen a till",
+    operation_id="changeTerminal",
+)
+async def change_terminal(
+    world: World, caller: Caller, merchant: str, terminal: str, data: TerminalChange, if_match: IfMatch = None
+) -> Response[bytes]:
+    """The keys of a closed till are good for nothing until it is open again: one that was lost is closed at once."""
+    caller.require("merchants:write")
+    made = await world.shop.offers.change_terminal(
+        asker(world, caller, KEEPING),
+        merchant,
+        terminal,
+        version=version_in(if_match),
+        name=data.name,
+        state=data.state,
+    )
+    world.gate.forget()
+    return reply(200, terminal_body(made), headers=etag(made.version))
+
+
+routes = [merchants, add_merchant, merchant, change_merchant, add_terminal, change_terminal]

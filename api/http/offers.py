@@ -13,6 +13,7 @@ from api.http.body import Nothing, invalid
 from api.http.merchants import IfMatch, Strict, asker, etag, version_in
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
 from api.world import SERVING, World
+from ledger.errors import Refusal
 from merchants.model import UNCOUNTED, Offer
 from rules.ports import APPROVING
 
@@ -32,13 +33,15 @@ class Title(Strict):
 
 
 class NewOffer(Strict):
-    """`stock` null: it does not run out. `per_person` null: no limit. `from`, `to`: first and last day."""
+    """`stock` null: it does not run out. `per_person` null: no limit. `from`, `to`: first and last day. `value_fen`:
+    what the shop is paid for a unit of a benefit by grade, where somebody pays for it."""
 
     merchant: Id | None = None
     scenario: Annotated[str, Field(pattern=r"^S[0-9]{2}$")]
     title: Title
     price: Amount
     cash_fen: Amount = 0
+    value_fen: Amount = 0
     stock: Amount | None = None
     per_person: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
     from_: Annotated[date | None, Field(alias="from")] = None
@@ -51,6 +54,7 @@ class OfferChange(Strict):
     title: Title | None = None
     price: Amount | None = None
     cash_fen: Amount | None = None
+    value_fen: Amount | None = None
     stock: Amount | None = None
     per_person: Annotated[int, Field(ge=1, le=AMOUNT_MAX)] | None = None
     from_: Annotated[date | None, Field(alias="from")] = None
@@ -67,6 +71,7 @@ def offer_body(one: Offer) -> dict[str, Any]:
         "title": {"zh": one.title_zh, "en": one.title_en},
         "price": one.price,
         "cash_fen": one.cash_fen,
+        "value_fen": one.value_fen,
         "stock": None if one.stock == UNCOUNTED else one.stock,
         "per_person": one.per_person or None,
         "from": one.from_day or None,
@@ -91,18 +96,18 @@ async def offers(
     limit: Limit = LIMIT_DEFAULT,
     cursor: Cursor = None,
 ) -> Response[bytes]:
-    """Open offers for everybody; a shop's key sees all of its own and only those; staff see all."""
+    """What is open, for everybody; a shop's key sees all of its own and only those; staff see all."""
     caller: Caller | None = request.scope.get("caller")  # type: ignore[assignment]
+    stranger = caller is None or caller.kind not in ("merchant", "staff")
     if caller is not None and caller.kind == "merchant":
         merchant = caller.merchant or ""
-    elif caller is None or caller.kind != "staff":
-        offer_state = "open"
     (after,) = key_of(cursor, str) or ("",)
     rows = await world.shop.offers.find(
         merchant=merchant,
         communities=None if community is None else [community],
         scenario=scenario,
-        state=offer_state,
+        state=None if stranger else offer_state,
+        selling=stranger,
         after=after,
         limit=limit + 1,
     )
@@ -125,6 +130,7 @@ async def propose(world: World, caller: Caller, data: NewOffer) -> Response[byte
         title_en=data.title.en,
         price=data.price,
         cash_fen=data.cash_fen,
+        value_fen=data.value_fen,
         stock=UNCOUNTED if data.stock is None else data.stock,
         per_person=data.per_person or 0,
         from_day=_day(data.from_),
@@ -140,9 +146,13 @@ async def propose(world: World, caller: Caller, data: NewOffer) -> Response[byte
     summary="An offer",
     operation_id="getOffer",
 )
-async def offer(world: World, offer: str) -> Response[bytes]:
-    """One offer, in whatever state."""
+async def offer(request: Request[Any, Any, Any], world: World, offer: str) -> Response[bytes]:
+    """One offer; in whatever state for its shop and for staff, else only while it is open."""
+    caller: Caller | None = request.scope.get("caller")  # type: ignore[assignment]
     found = await world.shop.offers.get(offer)
+    inside = caller is not None and (caller.kind == "staff" or caller.merchant == found.merchant)
+    if not inside and not await world.shop.offers.selling(offer):
+        raise Refusal("not_found", what="offer", id=offer)
     return reply(200, offer_body(found), headers=etag(found.version))
 
 
@@ -156,7 +166,7 @@ async def change(
     changes: dict[str, int | str] = {}
     if data.title is not None:
         changes |= {"title_zh": data.title.zh, "title_en": data.title.en}
-    for name in ("price", "cash_fen", "state"):
+    for name in ("price", "cash_fen", "value_fen", "state"):
         value = getattr(data, name)
         if value is not None:
             changes[name] = value
@@ -181,7 +191,8 @@ async def change(
 async def approve(
     world: World, caller: Caller, offer: str, data: Nothing | None = None, if_match: IfMatch = None
 ) -> Response[bytes]:
-    """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot."""
+    """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot; and where
+    the scenario asks for an agreement, only while the shop has one in force."""
     if "approvals:write" not in caller.scopes:
         caller.require("merchants:write")
     deciding = asker(world, caller, SERVING | APPROVING)

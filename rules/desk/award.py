@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -14,11 +14,11 @@ from ledger.errors import Refusal
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Row, Table
 from ledger.view import View
-from rules.desk import cooling
+from rules.desk import braking, cooling
 from rules.desk.assess import AWAITING, Assessed, assess, award_row, post
 from rules.desk.prepare import Places, Prepared
 from rules.desk.records import award_record
-from rules.ports import Actor
+from rules.ports import Actor, Rooms
 from rules.tables import APPROVAL, AWARD
 
 
@@ -76,6 +76,7 @@ class AwardCommand:
     retry: Retry | None
     dry: bool = False
     weight: int = 1
+    rooms: Rooms = field(default_factory=dict[str, Any])
 
     @property
     def journals(self) -> tuple[str, ...]:
@@ -87,10 +88,11 @@ class AwardCommand:
     def decide(self, view: View) -> Answer:
         prepared = self.prepared
         assessed = assess(view, prepared, prepared.level)
+        why = self._why(view, assessed) if self.dry or self.second is not None else []
         if self.dry:
-            raise Previewed(assessed)
+            raise Previewed((assessed, why))
         trace = assessed.outcome.trace
-        if self.second is not None and (why := self._why(view, assessed.home)):
+        if why:
             row = award_row(view.now_us, prepared, assessed, codec.encode(trace), AWAITING)
             view.insert(APPROVAL, self._waits(view, assessed, why))
         else:
@@ -103,9 +105,10 @@ class AwardCommand:
         outcome = assessed.outcome
         return self.second.row("award", self.prepared.id, why, 1, outcome.standing, outcome.points, view.now_us)
 
-    def _why(self, view: View, home: str) -> list[dict[str, Any]]:
+    def _why(self, view: View, assessed: Assessed) -> list[dict[str, Any]]:
         """Why this award is not posted now; empty when it is."""
         prepared = self.prepared
         codes = [prepared.indicator.code] if prepared.needs_second else []
         second = [{"code": "second_person", "indicators": codes}] if codes else []
-        return [*second, *cooling.reason(view, [(prepared, home)])]
+        braked = braking.reason(view, self.rooms, [(prepared, assessed)])
+        return [*second, *braked, *cooling.reason(view, [(prepared, assessed.home)])]

@@ -19,12 +19,13 @@ from ledger.errors import Refusal
 from ledger.port import Answer, Retry
 from ledger.tables import Key, Row, Table
 from ledger.view import View
-from rules.desk import cooling
+from rules.desk import braking, cooling
 from rules.desk.assess import AWAITING, Assessed, Pending, assess, award_row, post
 from rules.desk.award import Previewed, Second
 from rules.desk.prepare import Prepared
 from rules.desk.records import BatchRecord, RowResult, batch_record
 from rules.engine.model import ApprovalLimits, Indicator
+from rules.ports import Rooms
 from rules.tables import APPROVAL, AWARD, BATCH
 
 Source = Literal["sheet", "api"]
@@ -57,6 +58,7 @@ class BatchCommand:
     journals: tuple[str, ...]
     weight: int
     dry: bool = False
+    rooms: Rooms = field(default_factory=dict[str, Any])
 
     def reads(self) -> Iterable[tuple[Table, Key]]:
         for line in self.lines:
@@ -134,6 +136,7 @@ class BatchCommand:
             why.append({"code": "needs_confirmation", "indicators": weak})
         if self.ask:
             why.append({"code": "asked"})
+        why += braking.reason(view, self.rooms, made)
         return why + cooling.reason(view, ((prepared, what.home) for prepared, what in made))
 
     def _store(

@@ -24,7 +24,7 @@ from rules.desk.request import SHEET_LEVEL, AwardRequest, Evidence
 from rules.desk.reversal import Reversal
 from rules.desk.reversing import Reversals
 from rules.desk.whynot import WhyNot
-from rules.ports import Actor, Vault
+from rules.ports import Actor, Brake, NoBrake, Rooms, Vault
 from rules.shelf import Shelf
 
 RowIn = tuple[int, AwardRequest | Refusal | None]
@@ -55,11 +55,14 @@ class Judgement:
 class Desk:
     """From a reported deed to a posted award, with whoever has to agree on the way."""
 
-    def __init__(self, ledger: Ledger, vault: Vault, register: Places, shelf: Shelf) -> None:
+    def __init__(
+        self, ledger: Ledger, vault: Vault, register: Places, shelf: Shelf, brake: Brake | None = None
+    ) -> None:
         self.ledger = ledger
         self.vault = vault
         self.places = register
         self.shelf = shelf
+        self.brake = brake or NoBrake()
         self.records = Records(ledger, vault)
         self._preparer = Preparer(ledger, vault, register, shelf)
         self._approvals = Approvals(ledger, self.records, self._preparer)
@@ -79,7 +82,8 @@ class Desk:
         except Refusal as refusal:
             answer = await refuse(self.ledger, retry, refusal)
         else:
-            command = AwardCommand(prepared, self._second(actor, prepared), retry)
+            rooms = await self.brake.rooms((prepared.place,))
+            command = AwardCommand(prepared, self._second(actor, prepared, rooms), retry, rooms=rooms)
             answer = await self.ledger.submit(command if along is None else along(command))
         if answer.replayed:
             return await self._again(answer.ref)
@@ -102,11 +106,12 @@ class Desk:
         prepared: Prepared | None = None
         try:
             prepared = await self._preparer.one(actor, request, self.ledger.new_id("txn"))
-            assessed: Assessed = await self._dry(AwardCommand(prepared, None, None, dry=True))
+            rooms = await self.brake.rooms((prepared.place,))
+            seen: tuple[Assessed, Any] = await self._dry(AwardCommand(prepared, None, None, dry=True, rooms=rooms))
         except Refusal as refusal:
             return Judgement("refused", refusal=refusal, checks=await self._checks(prepared))
-        outcome = assessed.outcome
-        state = AWAITING if prepared.needs_second or prepared.indicator.cooling else outcome.state
+        outcome, why = seen[0].outcome, seen[1]
+        state = AWAITING if why else outcome.state
         return Judgement(state, outcome.standing, outcome.points, outcome.trace)
 
     async def _checks(self, prepared: Prepared | None) -> Sequence[Mapping[str, Any]]:
@@ -124,8 +129,8 @@ class Desk:
             return seen.value
         raise AssertionError("a dry run always leaves by its preview")
 
-    def _second(self, actor: Actor, prepared: Prepared) -> Second | None:
-        if not (prepared.needs_second or prepared.indicator.cooling):
+    def _second(self, actor: Actor, prepared: Prepared, rooms: Rooms) -> Second | None:
+        if not (prepared.needs_second or prepared.indicator.cooling or rooms):
             return None
         return Second(self.ledger.new_id("apr"), actor, prepared.place, (prepared.place,))
 
@@ -210,6 +215,7 @@ class Desk:
             journals=tuple(sorted({p.home for p in made})),
             weight=max(1, len(made)),
             dry=dry,
+            rooms=await self.brake.rooms(places),
         )
 
     async def _month_before(self) -> dict[str, int]:
