@@ -7,52 +7,20 @@ served, not by the one they live in. With less to go by, only the caller's own p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from api.auth import Caller
-from api.tables import ATTEMPT
+from api.counting import MINUTE_US, Counting
 from api.world import World
 from ledger.errors import Refusal
-from ledger.port import Answer
-from ledger.tables import Key, Table
-from ledger.view import View
 from rules.ports import READING
 
 PER_MINUTE = 60
-_MINUTE_US = 60_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """Once more for this caller. Raises `rate_limited`."""
-
-    what: str
-    most: int
-    span_us: int
-    retry: None = None
-    journals: tuple[str, ...] = ()
-    weight: int = 1
-
-    def reads(self) -> Iterable[tuple[Table, Key]]:
-        yield ATTEMPT, (self.what,)
-
-    def decide(self, view: View) -> Answer:
-        row = view.get(ATTEMPT, self.what)
-        tries, since = (row[1], row[2]) if row is not None else (0, view.now_us)
-        left = since + self.span_us - view.now_us
-        if not 0 < left <= self.span_us:
-            tries, since = 0, view.now_us
-        elif tries >= self.most:
-            raise Refusal("rate_limited", retry_after=left // 1_000_000 + 1)
-        view.put(ATTEMPT, (self.what, tries + 1, since))
-        return Answer()
 
 
 async def count(world: World, what: str, *, most: int = PER_MINUTE, minutes: int = 1) -> None:
     """Count something that a caller may do so often. Raises `rate_limited`."""
-    await world.ledger.submit(_Counting(what, most, minutes * _MINUTE_US))
+    await world.ledger.submit(Counting(what, most, minutes * MINUTE_US))
 
 
 async def look_up(

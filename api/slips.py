@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import html
-import io
 import time
 
-import segno
-
-from api import messages
+from api import messages, qr
 from api.pages.page import CSP, filled
 from api.world import World
 from ledger import codec
@@ -21,7 +18,7 @@ from ledger.receipt import BadReceipt, Receipt, format_receipt, pack_qr
 _POLL_S, _POLL_MAX_S = 0.1, 2.0  # longer and longer: thousands may wait while nothing can be published
 _PLAIN = "text/plain"
 _SVG = "image/svg+xml"
-_DRAWN_MAX = 4_200  # characters in capitals and digits that the largest QR code holds
+_XML = '<?xml version="1.0" encoding="utf-8"?>\n'  # a drawing in a file of its own
 
 
 async def receipt(world: World, journal: str, seq: int, wait: float = 0) -> Receipt:
@@ -47,17 +44,13 @@ def render(world: World, found: Receipt, form: str) -> tuple[str, bytes]:
         packed = pack_qr(found)
     except BadReceipt:
         packed = ""
-    if not packed or (form != "qr" and len(packed) > _DRAWN_MAX):
+    if not packed or (form != "qr" and len(packed) > qr.CHARACTERS_MAX):
         raise Refusal("too_large_for_qr")
     if form == "qr":
         return _PLAIN, packed.encode() + b"\n"
-    drawn = io.BytesIO()
-    segno.make(packed, error="l", boost_error=False, micro=False).save(
-        drawn, kind="svg", xmldecl=form == "svg", svgns=form == "svg", omitsize=True, nl=False
-    )
     if form == "svg":
-        return _SVG, drawn.getvalue()
-    return "text/html", _slip(world, found, drawn.getvalue().decode())
+        return _SVG, (_XML + qr.svg(packed)).encode()
+    return "text/html", _slip(world, found, qr.svg(packed, inline=True))
 
 
 def headers(form: str, name: str) -> dict[str, str]:

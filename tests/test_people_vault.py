@@ -271,7 +271,7 @@ async def test_a_card_and_its_pin(people: People) -> None:
     assert [second.serial] == await people.cards.freeze(subject)
     assert "not_identified" == await code(people.by_card(second.serial, second.pin))
     assert subject == await people.by_tail("0001", "张", second.pin)
-    kept = await people.ledger.fetch("SELECT hash FROM pin")
+    kept = await people.ledger.fetch("SELECT hash FROM pin WHERE subject <> ''")
     assert [True] == [hash_.startswith("$argon2id$") for (hash_,) in kept]
 
 
@@ -288,7 +288,7 @@ async def test_five_tries_and_no_more(people: People) -> None:
             return verify(hash, password)
 
     people.cards.hasher = Watching(time_cost=1, memory_cost=8, parallelism=1)
-    mine = (await people.ledger.fetch("SELECT hash FROM pin"))[0][0]
+    mine = (await people.ledger.fetch("SELECT hash FROM pin WHERE subject <> ''"))[0][0]
     guesses = [people.by_card(card.serial, wrong(card.pin)) for _ in range(20)]
     guesses += [people.by_tail("0001", "张", wrong(card.pin)) for _ in range(20)]
     outcomes = await asyncio.gather(*guesses, return_exceptions=True)

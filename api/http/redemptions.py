@@ -13,28 +13,40 @@ from api.auth import Caller
 from api.http.body import Nothing, invalid
 from api.http.merchants import Strict, asker
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
+from api.http.subjects import own_subject
 from api.world import World
 from ledger.errors import Refusal
 from ledger.model import AMOUNT_MAX
 from ledger.port import Retry
 from ledger.view import local_day, rfc3339
+from merchants import display
 from merchants.model import QUANTITY_MAX, REASON_MAX, Details, Slip
+from merchants.passes import TEXT_MAX
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Pin = Annotated[str, Field(min_length=1, max_length=12)]
 Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
+Code = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+Reference = Annotated[str, Field(min_length=1, max_length=40)]
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_MAX)]
 
-_WAYS = ({"subject"}, {"card", "pin"}, {"phone_tail", "surname", "pin"})
+_ASKING = ({"subject"}, {"token"}, {"card", "pin"}, {"card", "pin", "for_card"}, {"phone_tail", "surname", "pin"})
+_WAYS = (*_ASKING, {"visit"}, {"subject", "proxy"})
 
 
 class By(Strict):
-    """Who pays: `card` and `pin`, or `phone_tail`, `surname` and `pin`; `subject` for community staff only."""
+    """Who pays: the `token` on a person's phone, the `visit` that an eligibility answer came with, `card` and `pin`, or
+    `phone_tail`, `surname` and `pin`. With `for_card` the holder of `card` pays for somebody else with that one's
+    points. `subject` is for community staff only, with the `proxy` who came if it is not the person."""
 
     subject: Id | None = None
+    proxy: Id | None = None
+    token: Code | None = Field(default=None, repr=False)
+    visit: Code | None = Field(default=None, repr=False)
     card: Id | None = None
-    phone_tail: Annotated[str, Field(pattern=r"^[0-9]{4}$")] | None = None
-    surname: Annotated[str, Field(min_length=1, max_length=20)] | None = None
+    for_card: Id | None = None
+    phone_tail: Annotated[str | None, Field(pattern=r"^[0-9]{4}$", repr=False)] = None
+    surname: Annotated[str | None, Field(min_length=1, max_length=20, repr=False)] = None
     pin: Pin | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
@@ -47,14 +59,43 @@ class By(Strict):
         return {name: value for name, value in self if value is not None}
 
 
+class Gift(Strict):
+    """Whom a gift is for, where a scenario allows one: a relative's card, or their `subject` (staff only)."""
+
+    subject: Id | None = None
+    card: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.subject is None) == (self.card is None):
+            raise ValueError("exactly one way of saying whom it is for")
+        return self
+
+    def said(self) -> dict[str, str]:
+        return {f"to_{name}": value for name, value in self if value is not None}
+
+
+class Slot(Strict):
+    """The day on which the minutes of a screen are played, where it is not today."""
+
+    day: date
+
+
 class Order(Strict):
-    """What is redeemed, and by whom. Staff may name the shop; a till's shop is its key's."""
+    """What is redeemed, and by whom. Staff may name the shop; a till's shop is its key's. `for` is the relative who is
+    given it, `reference` the meter, plate or home that a limit counts for, `slot` where minutes of a screen go."""
 
     offer: Id
     quantity: Annotated[int, Field(ge=1, le=QUANTITY_MAX)] = 1
     by: By
+    to: Annotated[Gift | None, Field(alias="for")] = None
     pay: Literal["points", "points_then_cash"] = "points"
+    reference: Reference | None = None
+    slot: Slot | None = None
     merchant: Id | None = None
+
+    def said(self) -> dict[str, str]:
+        return {**self.by.said(), **(self.to.said() if self.to else {})}
 
 
 class Question(Strict):
@@ -121,12 +162,14 @@ async def redeem(world: World, caller: Caller, retry: Retry, data: Order, captur
     slip = await world.shop.redeem(
         asker(world, caller),
         offer=data.offer,
-        by=data.by.said(),
+        by=data.said(),
         quantity=data.quantity,
         retry=retry,
         capture=capture,
         then_cash=data.pay == "points_then_cash",
         merchant=data.merchant,
+        reference=data.reference,
+        more=() if data.slot is None else (display.Slot(data.offer, data.slot.day.isoformat()),),
     )
     return reply(201, slip_body(slip), slip.replayed)
 
@@ -159,6 +202,25 @@ async def redemptions(
     )
     shown, more = page(rows, limit, lambda one: (one.order.created_at, one.order.redemption))
     return reply(200, {"items": [details_body(one) for one in shown], "next": more})
+
+
+@get("/me/redemptions", tags=["me"], summary="My redemptions", operation_id="listMyRedemptions")
+async def my_redemptions(
+    world: World, caller: Caller, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
+) -> Response[bytes]:
+    """What I redeemed, or was given, newest first, with the offer's name and the shop's."""
+    subject = own_subject(world, caller)
+    key = key_of(cursor, int, str)
+    rows = await world.shop.mine(subject, after=None if key is None else (key[0], key[1]), limit=limit + 1)
+    shown, more = page(rows, limit, lambda one: (one.order.created_at, one.order.redemption))
+    items = [{**details_body(one), **await _named(world, one), "mine": one.order.subject == subject} for one in shown]
+    return reply(200, {"items": items, "next": more}, headers={"Cache-Control": "no-store"})
+
+
+async def _named(world: World, one: Details) -> dict[str, Any]:
+    offer = await world.shop.offers.get(one.order.offer)
+    merchant = await world.shop.offers.merchant(one.order.merchant)
+    return {"title": {"zh": offer.title_zh, "en": offer.title_en}, "merchant_name": merchant.name}
 
 
 @get("/redemptions/{redemption:str}", tags=["redemptions"], summary="A redemption", operation_id="getRedemption")
@@ -235,18 +297,26 @@ async def refund(world: World, caller: Caller, retry: Retry, redemption: str, da
 
 @post("/eligibility", status_code=200, tags=["redemptions"], summary="Yes or no", operation_id="eligibility")
 async def eligibility(world: World, caller: Caller, data: Question) -> Response[bytes]:
-    """Nothing is held and nothing changes. A till hears yes or no; staff and the resident also hear why not."""
+    """Nothing is held and nothing changes, but that a token is used up: it answers for one offer. A till hears yes or
+    no, and with a yes gets a `visit` that redeems this offer at this till within five minutes; staff and the resident
+    also hear why not."""
+    by = data.by.said()
     if caller.kind in ("merchant", "staff"):
         caller.require("redemptions:write")
-    if caller.kind in ("resident", "body") and set(data.by.said()) != {"subject"}:
+    if caller.kind in ("resident", "body") and set(by) != {"subject"}:
         raise invalid([{"pointer": "/by", "code": "not_a_choice", "limit": "subject"}])
+    if set(by) not in _ASKING:
+        raise invalid([{"pointer": "/by", "code": "field_invalid"}])
     if caller.kind == "staff" and data.by.subject is not None:
         await world.saw(caller, data.by.subject, "eligibility")
-    answer = await world.shop.eligible(asker(world, caller), offer=data.offer, by=data.by.said())
+    who = asker(world, caller)
+    answer = await world.shop.eligible(who, offer=data.offer, by=by)
     body: dict[str, Any] = {"eligible": answer.eligible}
+    if answer.shown is not None and who.merchant is not None:
+        body["visit"] = world.counter.visit(answer.shown, who, data.offer)
     if answer.reason_code is not None:
         body["reason_code"] = answer.reason_code
-    return reply(200, body)
+    return reply(200, body, headers={"Cache-Control": "no-store"})
 
 
-routes = [redeem, redemptions, redemption, capture, release, void, refund, eligibility]
+routes = [redeem, redemptions, my_redemptions, redemption, capture, release, void, refund, eligibility]

@@ -77,20 +77,27 @@ class _Try:
             yield PERSON, (self.subject,)
 
     def decide(self, view: View) -> Answer:
+        claim = self._claim(view)
+        if claim is None and self.at_till:  # written as well, or a commit that takes no time says that there is nobody
+            view.get(PIN, "")
+            view.put(PIN, ("", "", 0, view.now_us))
+        return Answer(value=claim)
+
+    def _claim(self, view: View) -> Claim | None:
         subject = self._who(view)
         if subject is None:
-            return Answer()
+            return None
         if self.at_till:
             person = view.get(PERSON, subject)
             if person is not None and not (person[6] and person[8]):
-                return Answer()  # no consent to be known to merchants
+                return None  # no consent to be known to merchants
         row = view.get(PIN, subject)
         if row is None:
-            return Answer(value=Claim(subject, "") if self.code else None)
+            return Claim(subject, "") if self.code else None
         if row[2] >= TRIES_MAX:
-            return Answer()
+            return None
         view.put(PIN, (subject, row[1], row[2] + 1, row[3]))
-        return Answer(value=Claim(subject, row[1]))
+        return Claim(subject, row[1])
 
     def _who(self, view: View) -> str | None:
         if self.serial:
@@ -267,6 +274,17 @@ class Cards:
         rows = await self.ledger.fetch("SELECT state FROM card WHERE subject = ?", subject)
         return any(state == ACTIVE for (state,) in rows)
 
+    async def holder(self, serial: str) -> str | None:
+        """Whose card that is, if it works and its holder wants to be known to shops. Proves nothing about who is
+        there."""
+        rows = await self.ledger.fetch(
+            "SELECT c.subject FROM card c JOIN person p ON p.subject = c.subject "
+            "WHERE c.serial = ? AND c.state = ? AND p.ledger = 1 AND p.merchant = 1",
+            _digits(serial),
+            ACTIVE,
+        )
+        return rows[0][0] if rows else None
+
     async def freeze(self, subject: str) -> list[str]:
         """Freeze the subject's cards; the serials that were active."""
         rows = await self.ledger.fetch("SELECT serial FROM card WHERE subject = ?", subject)
@@ -289,8 +307,7 @@ class Cards:
 
     async def by_card(self, serial: str, pin: str) -> str:
         """Raises `not_identified`, whatever is wrong."""
-        digits = "".join(c for c in serial if c.isdigit() and c.isascii())
-        return await self._recognised(_Try(serial=digits or "-"), pin)
+        return await self._recognised(_Try(serial=_digits(serial)), pin)
 
     async def by_tail(self, phone_tail: str, surname: str, pin: str) -> str:
         """Surname and the last four digits, where that is one person. Raises `not_identified`."""
@@ -337,6 +354,11 @@ class Cards:
                 return await asyncio.to_thread(self.hasher.verify, hash_, self.indexes.pin(subject, pin))
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def _digits(serial: str) -> str:
+    """A serial as typed or scanned; "-" where nothing of it can be one."""
+    return "".join(c for c in serial if c.isdigit() and c.isascii()) or "-"
 
 
 def _with_check_digit(digits: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from api.people.records import Amend, nothing
-from api.people.tables import ACTIVATION, CARD, CONSENT, ERASURE, IDENTITY, PERSON, PHOTO, PIN
+from api.people.tables import ACTIVATION, CARD, CONSENT, ERASURE, IDENTITY, PERSON, PHOTO, PIN, PROXY
 from api.people.vault import People
 from ledger.book.accounts import erase
 from ledger.codec import canonical
@@ -37,6 +37,7 @@ class Held(NamedTuple):
     cards: tuple[str, ...]
     codes: tuple[bytes, ...]
     digests: tuple[bytes, ...]
+    proxies: tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Erasing:
             yield table, (self.subject,)
         for table, keys in ((CARD, self.held.cards), (ACTIVATION, self.held.codes), (IDENTITY, self.held.digests)):
             yield from ((table, (key,)) for key in keys)
+        yield from ((PROXY, key) for key in self.held.proxies)
         if self.journal is not None:
             yield from ((BALANCE, (self.journal, f"{role}:{self.subject}")) for role in ("subject", "minus", "debt"))
 
@@ -95,6 +97,9 @@ class Erasing:
                 if view.get(table, key) is not None:
                     needles.add(key if isinstance(key, bytes) else key.encode())
                     view.remove(table, key)
+        for key in self.held.proxies:
+            if view.get(PROXY, *key) is not None:
+                view.remove(PROXY, *key)
         known = view.get(ERASURE, subject)
         at, actor, reason = known[1:4] if known else (view.now_us, self.actor, self.reason)
         view.put(ERASURE, (subject, at, actor, reason, 0))
@@ -184,7 +189,11 @@ async def held_by(ledger: Ledger, subject: str) -> Held:
     for column, table in (("serial", "card"), ("digest", "activation"), ("digest", "identity")):
         rows = await ledger.fetch(f"SELECT {column} FROM {table} WHERE subject = ? ORDER BY 1", subject)
         found.append(tuple(bytes(value) if isinstance(value, bytes | memoryview) else value for (value,) in rows))
-    return Held(*found)
+    rows = await ledger.fetch(
+        "SELECT subject, agent, kind FROM proxy WHERE subject = ? OR agent = ? ORDER BY 1, 2, 3", subject, subject
+    )
+    cards, codes, digests = found
+    return Held(cards, codes, digests, tuple(rows))
 
 
 async def _own(ledger: Ledger, needles: set[bytes]) -> set[bytes]:

@@ -34,6 +34,7 @@ KEYS = {
     "card": "serial",
     "activation": "digest",
     "photo": "subject",
+    "proxy": "subject",
     "report_photo": "digest",
 }
 SMALL = 16 << 20  # bytes: a database up to here is written anew without searching first
