@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search for anomalies, with what only this room knows: who works here and where they live."""
+"""The search for anomalies, with what only this room knows: who works here, where they live, and who acts for whom."""
 
 from __future__ import annotations
 
 from api.auth import Caller
 from api.world import World
+from merchants import watch
 from rules.watch.anomalies import Finding, findings
 from rules.watch.deeds import deeds
 
@@ -20,3 +21,16 @@ async def look(world: World, caller: Caller, place: str, from_day: str, to_day: 
     subjects = sorted({subject for one in found for subject in one.subjects})
     await world.saw_all(caller, subjects, f"anomalies {from_day}..{to_day}")
     return found
+
+
+async def look_at_spending(
+    world: World, caller: Caller, place: str, from_day: str, to_day: str
+) -> list[tuple[watch.Finding, str]]:
+    """The same among the orders at the shops of a place, each with the shop's name."""
+    ties = await world.ledger.fetch("SELECT subject, agent FROM proxy")
+    there = await watch.sales(world.ledger, place, from_day, to_day)
+    shops = await watch.shops(world.ledger, place)
+    found = watch.findings(there, shops, [(one, other) for one, other in ties], world.settings.timezone)
+    subjects = sorted({subject for one in found for subject in one.subjects})
+    await world.saw_all(caller, subjects, f"anomalies of spending {from_day}..{to_day}")
+    return [(one, shops[one.merchant].name) for one in found]

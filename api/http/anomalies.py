@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where somebody should look: patterns among the awards of a place and a few months."""
+"""Where somebody should look: patterns among the awards, or the spending, of a place and a few months."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from api import messages
-from api.anomalies import look
+from api.anomalies import look, look_at_spending
 from api.auth import Caller
 from api.http.awards import lang_of
 from api.http.reply import reply
 from api.invalid import invalid
 from api.world import World
 from ledger.errors import Refusal
+from merchants import watch
+from rules.engine.explain import amount
 from rules.watch.anomalies import Finding
 
 LOOKING = frozenset({"approver", "street_staff", "county_admin", "auditor"})
@@ -33,6 +35,20 @@ def finding_body(one: Finding, lang: messages.Lang) -> dict[str, Any]:
     }
 
 
+def spending_body(one: watch.Finding, shop: str, lang: messages.Lang) -> dict[str, Any]:
+    """The same of a finding among orders."""
+    said = {"day": one.day, "shop": shop, **one.facts, "points": amount(int(one.facts["points"]))}
+    return {
+        "kind": one.kind,
+        "day": one.day,
+        "merchant": one.merchant,
+        "subjects": list(one.subjects),
+        "redemptions": list(one.redemptions),
+        "facts": dict(one.facts),
+        "detail": messages.sentence(f"anomaly_{one.kind}", "detail", lang, said),
+    }
+
+
 @get("/anomalies", tags=["awards"], summary="What does not look right", operation_id="listAnomalies")
 async def listing(
     request: Request[Any, Any, Any],
@@ -41,16 +57,21 @@ async def listing(
     place: Annotated[str, Parameter(max_length=40)],
     from_: Annotated[date, Parameter(query="from")],
     to: Annotated[date, Parameter(query="to")],
+    about: Literal["awards", "spending"] = "awards",
 ) -> Response[bytes]:
-    """Deeds of these days at a place and below it. It accuses nobody and changes nothing; a person has to look."""
+    """Deeds, or orders, of these days at a place and below it. It accuses nobody and changes nothing; a person has to
+    look."""
     caller.require("lists:read")
     world.register.place(place)
     if not caller.actor.may(LOOKING, place, world.covers):
         raise Refusal("forbidden", scope="lists:read", place=place)
     if not timedelta(0) <= to - from_ <= timedelta(days=DAYS_MAX):
         raise invalid([{"pointer": "/to", "code": "out_of_range", "allowed": f"{from_} + 0..{DAYS_MAX} d"}])
-    found = await look(world, caller, place, from_.isoformat(), to.isoformat())
-    items = [finding_body(one, lang_of(request)) for one in found]
+    days, lang = (from_.isoformat(), to.isoformat()), lang_of(request)
+    if about == "spending":
+        items = [spending_body(*one, lang) for one in await look_at_spending(world, caller, place, *days)]
+    else:
+        items = [finding_body(one, lang) for one in await look(world, caller, place, *days)]
     return reply(200, {"items": items, "next": None}, headers={"Cache-Control": "no-store"})
 
 
