@@ -45,7 +45,7 @@ async def _measure(
     for _ in range(runs):
         async with town(fresh(), people) as place:
             numbers = itertools.count(1_000_000_000)
-            baseline = _baseline(place, way)
+            other = baseline(place, way)
 
             async def one(number: int, place: Town = place, numbers: itertools.count[int] = numbers) -> None:
                 retry = place.world.ledger.retry("bench", f"key-{next(numbers)}", b"request")
@@ -55,12 +55,12 @@ async def _measure(
                 await drive(clients, 0.5, one)
                 figures.append(await drive(clients, seconds, one, start=10_000_000))
             finally:
-                if baseline is not None:
-                    await baseline.close()
+                if other is not None:
+                    await other.close()
     return median(figures)
 
 
-def _baseline(place: Town, way: str | None) -> naive.Way | None:
+def baseline(place: Town, way: str | None) -> naive.Way | None:
     """Put a baseline where the desk submits its commands."""
     if way is None:
         return None

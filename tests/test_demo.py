@@ -95,6 +95,8 @@ async def story(built: Built) -> dict[str, list[Any]]:
                 "WHERE account LIKE 'subject:%' OR account LIKE 'minus:%' ORDER BY account, unit, lot",
                 "entries": "SELECT journal, seq, kind, subject, recorded_at FROM entry ORDER BY journal, seq",
                 "orders": "SELECT redemption, subject, points, day FROM redemption ORDER BY redemption",
+                "statements": "SELECT merchant, period, state, points, fen FROM settlement ORDER BY merchant, period",
+                "budgets": "SELECT budget, limit_fen, spent FROM budget ORDER BY budget",
                 "hats": "SELECT subject, home, grid, groups FROM subject ORDER BY subject",
             }.items()
         }
@@ -177,6 +179,17 @@ async def test_the_listed_offers_can_be_had_today(own: Built) -> None:
             await world.shop.redeem(till, offer=own.said["offers"][0]["id"], by={**by, "pin": "0000000"})
 
 
+async def test_what_people_carry(own: Built) -> None:
+    """The resident has a voucher and stands in for an elder; a neighbour's voucher was shown twice and taken once."""
+    async with opened(own) as world:
+        resident = own.said["resident"]["subject"]
+        [paper] = await world.vouchers.of(resident)
+        assert ("open", 1_200) == (paper.state(MORNING), paper.voucher.points)
+        assert {"acts", "relative"} == {one.kind for one in await world.counter.proxies.for_whom(resident)}
+        lines = await world.ledger.fetch("SELECT result, reason FROM voucher_line ORDER BY counter")
+        assert [("captured", ""), ("dispute", "used")] == lines
+
+
 async def test_the_tokens_stand_for_whom_they_say(own: Built) -> None:
     """Resident, body and every member of staff come in."""
     async with opened(own) as world:
@@ -256,7 +269,14 @@ async def test_a_year_of_the_county_is_as_on_record(tmp_path: Path) -> None:
         assert [f"G{n}" for n in range(1, 9)] == [group for (group,) in groups]
         assert 0.8 * scale.redemptions < built.said.counts["redemptions"] <= scale.redemptions + 1
         kinds = {kind for (kind,) in await world.ledger.fetch("SELECT DISTINCT kind FROM entry")}
-        assert {"open", "policy", "award", "hold", "capture", "release", "refund", "reverse", "move"} <= kinds
+        assert {"open", "policy", "award", "hold", "capture", "release", "refund", "reverse", "move", "settle"} <= kinds
+        paid = await world.ledger.fetch(
+            "SELECT DISTINCT period, state FROM settlement WHERE points > 0 ORDER BY period"
+        )
+        assert {"settled"} == {state for period, state in paid if period < "2026-02"}
+        assert {"open", "agreed", "disputed"} >= {state for period, state in paid if period == "2026-02"}
+        money = await world.ledger.fetch("SELECT limit_fen, spent FROM budget")
+        assert any(spent for _, spent in money) and all(spent <= limit * 100 for limit, spent in money)
         waiting = await world.ledger.fetch("SELECT count(*) FROM approval WHERE state = 'open'")
         assert 1 == waiting[0][0]
         assert [] == (await audit(world.ledger)).findings

@@ -17,12 +17,14 @@ import orjson
 from api.commands import UsageError, journal_close_takeover
 from api.demo import logins
 from api.demo.chance import Clock, draw
-from api.demo.county import County, charter, hire, invent, posts, register, settle, stock
+from api.demo.county import County, charter, hire, invent, posts, register, settle
 from api.demo.history import History
 from api.demo.lane import first_day, open_days, sessions
 from api.demo.origin import LOGINS, clear, mark
+from api.demo.papers import hand_out
 from api.demo.places import CLOSED_STREET, COMMUNITIES, ZONE
 from api.demo.scale import PEOPLE, Scale
+from api.demo.shops import stock
 from api.settings import Settings
 from api.world import World
 
@@ -124,7 +126,7 @@ async def _live(county: County, as_of: date, progress: Progress) -> tuple[dict[s
     county.resident = county.people[batches[0][0][1].home][0]
     await charter(county, actor)
     tick("bodies")
-    await stock(county, lambda: None)
+    await stock(county, tuple(range(start.year, as_of.year + 1)), lambda: None)
     tick("shops")
     clock.set(start, "08:30")
     for code in COMMUNITIES:
@@ -133,6 +135,7 @@ async def _live(county: County, as_of: date, progress: Progress) -> tuple[dict[s
     tick("journals")
     history = History(county, as_of)
     await history.run(lambda: tick("history"))
+    await hand_out(county, as_of)
     clock.set(as_of, "08:00")
     if as_of == clock.today():
         clock.catch_up()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The county before anything happens in it: places and journals, staff, people, bodies, shops and their offers.
+"""The county before anything happens in it: places and journals, staff, people, bodies.
 
 All of it goes through the same doors that staff use; nothing is written past them.
 """
@@ -7,7 +7,7 @@ All of it goes through the same doors that staff use; nothing is written past th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -24,7 +24,7 @@ from api.demo.scale import SMALL, Scale
 from api.people.records import Consents, NewPerson, age
 from api.world import World
 from ledger.tables import Row, Table
-from merchants.model import UNCOUNTED, Asker, Offer
+from merchants.model import Offer
 from rules.ports import Actor
 from rules.register import subject_row
 from rules.tables import SUBJECT
@@ -214,63 +214,3 @@ async def charter(county: County, actor: str) -> None:
     for body, (subject, _) in zip(new, answer.value, strict=True):
         made = Neighbour(subject, body.home, body.home, frozenset({body.group}), type=body.type, standing=county.base)
         county.bodies.setdefault(body.home, []).append(made)
-
-
-# shops -----------------------------------------------------------------------------------------------------------
-
-MARKET = "惠民信用超市（东岳国际店）"
-_SHOPS: tuple[tuple[str, str, tuple[tuple[str, str, str, int], ...]], ...] = (
-    (
-        MARKET,
-        "370321001001",
-        (
-            ("S13", "洗衣液（2公斤）", "Laundry liquid, 2 kg", 500),
-            ("S13", "大米（5公斤）", "Rice, 5 kg", 1_200),
-            ("S32", "电动车充电1小时", "E-bike charging, one hour", 200),
-            ("S14", "全场九五折", "Five per cent off", 0),
-        ),
-    ),
-    ("便民理发店", "370321001003", (("S17", "理发一次", "A haircut", 1_000),)),
-    ("县影城", "370321002004", (("S29", "电影票一张", "A cinema ticket", 3_000),)),
-    (
-        "县公交公司",
-        "370321002003",
-        (
-            ("S02", "公交充值卡20元", "Bus card, 20 yuan", 2_000),
-            ("S01", "公交乘车八折", "Bus fare, 20% off", 0),
-        ),
-    ),
-    ("少海长者食堂", "370321002003", (("S31", "长者助餐一份", "A meal at the elders' canteen", 500),)),
-    ("永乐巷商街大屏", "370321001003", (("S36", "大屏广告10分钟", "Ten minutes on the street screen", 1_000),)),
-    ("马踏湖景区", "370321002005", (("S11", "门票半价", "Half-price ticket", 0),)),
-)  # fmt: skip
-_STATION = (("S13", "抽纸一提", "A pack of tissues", 300), ("S13", "食用油（1.8升）", "Cooking oil, 1.8 l", 800))
-
-
-async def stock(county: County, tick: Callable[[], None]) -> None:
-    """Shops, tills, and offers that one proposed and another approved."""
-    shops = list(_SHOPS)
-    if county.scale.people >= SMALL:
-        shops += [(f"{name}红色驿站", code, _STATION) for code, name in COMMUNITIES.items()]
-    offers = county.world.shop.offers
-    proposer = Asker(county.staff["staff"].id, serves=lambda community: True)
-    for name, community, goods in shops:
-        with county.ids("shop", name):
-            street = Asker(
-                county.staff[community[:9]].id, serves=lambda where, street=community[:9]: where.startswith(street)
-            )
-            merchant = await offers.add_merchant(proposer, name=name, community=community)
-            county.merchants[name] = merchant.merchant
-            for scenario, zh, en, price in goods:
-                counted = scenario in ("S13", "S29")
-                made = await offers.propose(
-                    proposer,
-                    merchant=merchant.merchant,
-                    scenario=scenario,
-                    title_zh=zh,
-                    title_en=en,
-                    price=price,
-                    stock=5_000 if counted else UNCOUNTED,
-                )
-                county.offers.append(await offers.approve(street, made.offer))
-        tick()

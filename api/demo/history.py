@@ -18,6 +18,7 @@ from random import Random
 from api.demo.county import County, Neighbour
 from api.demo.deeds import DEEDS, MINUTES, PEAK_MONTH, SEASON, STARTS, Deed
 from api.demo.lane import Gain, Lane, Session, book, open_days, sessions
+from api.demo.paying import Paying
 from api.demo.places import COMMUNITIES
 from api.demo.spending import Spending
 from ledger.view import View
@@ -61,12 +62,15 @@ class History:
         self.reversals = {desk[len(desk) * part // 8] for part in (2, 4, 6)}
         self.moving = desk[len(desk) // 3]
         self.spending = Spending(county, county.scale.redemptions / (len(desk) - len(self.days)), self.counts)
+        self.paying = Paying(county, self.counts, as_of)
         self.totals = Counter({key: 0 for lane in self.lanes.values() for key in lane.pools})
         for lane in self.lanes.values():
             self.totals.update({key: len(pool) for key, pool in lane.pools.items()})
 
     async def run(self, tick: Callable[[], None]) -> None:
         for session in self.sessions:
+            self.county.clock.set(session.day, "08:30")
+            await self.paying.work(session.day)
             if session.sheet:
                 await self._sheet_day(session)
             else:

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from api.auth import KIND_SCOPES
-from api.demo.county import MARKET, County, Neighbour
+from api.demo.county import County, Neighbour
 from api.demo.places import COMMUNITIES, COUNTY
+from api.demo.shops import MARKET
 from merchants.model import Asker
 from rules.desk import AwardRequest, Evidence
 

@@ -5,9 +5,12 @@ undone or forgotten."""
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date, timedelta
 
 from api.demo.county import County, Neighbour
 from api.demo.lane import Lane, Later
+from ledger.view import local_day
+from merchants.display import Slot
 from merchants.jobs import expire_holds
 from merchants.model import Asker, Offer
 
@@ -15,6 +18,7 @@ GRADE_AA = 103_000
 AT_ONCE = 0.78
 _ENDS = {"capture": 8, "partial": 3, "release": 3, "expire": 2, "refund": 4, "void": 2}
 _TRIES = 40
+_MINUTES = 10  # that a shop buys of the screen at a time
 
 
 class Spending:
@@ -58,7 +62,12 @@ class Spending:
     async def _redeem(self, lane: Lane, one: Neighbour, offer: Offer) -> None:
         at_once = lane.rng.random() < AT_ONCE or not offer.price
         slip = await self.county.world.shop.redeem(
-            self._counter(lane, offer), offer=offer.offer, by={"subject": one.subject}, capture=at_once
+            self._counter(lane, offer),
+            offer=offer.offer,
+            by={"subject": one.subject},
+            quantity=_quantity(offer),
+            capture=at_once,
+            more=self._slot(lane, offer),
         )
         one.points -= slip.points
         self.counts["redemptions"] += 1
@@ -67,6 +76,13 @@ class Spending:
         else:
             end = lane.rng.choices(list(_ENDS), list(_ENDS.values()))[0]
             lane.later.append(Later(slip.id, end, slip.points, one))
+
+    def _slot(self, lane: Lane, offer: Offer) -> tuple[Slot, ...]:
+        """Some day of the next four weeks, where it is a screen's minutes that are bought."""
+        if offer.scenario != "S36":
+            return ()
+        today = date.fromisoformat(local_day(self.county.world.ledger.clock(), self.county.world.settings.timezone))
+        return (Slot(offer.offer, (today + timedelta(days=lane.rng.randrange(28))).isoformat()),)
 
     def _counter(self, lane: Lane, offer: Offer) -> Asker:
         """Who stands at the counter: the community's own worker, or the county's for shops elsewhere."""
@@ -109,4 +125,8 @@ def _may(one: Neighbour, offer: Offer, wanted: bool) -> bool:
     """Can they have it? `wanted`: is it of the kind they came for, points or a benefit of their grade?"""
     if not wanted or (offer.scenario == "S36") != ("G5" in one.groups) or (offer.scenario == "S31" and not one.elder):
         return False
-    return one.points >= offer.price if offer.price else one.standing >= GRADE_AA
+    return one.points >= offer.price * _quantity(offer) if offer.price else one.standing >= GRADE_AA
+
+
+def _quantity(offer: Offer) -> int:
+    return _MINUTES if offer.scenario == "S36" else 1
