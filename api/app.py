@@ -29,13 +29,18 @@ from api import settings as configuration
 from api.auth import authenticated, calling
 from api.http import (
     account_statements,
+    agreements,
     anomalies,
     approvals,
     audit,
     awards,
     batches,
     bodies,
+    budgets,
+    calendars,
+    charges,
     confirmers,
+    day_sheets,
     entries,
     evidence,
     health,
@@ -48,12 +53,16 @@ from api.http import (
     offers,
     people,
     places,
+    proxies,
     redemptions,
     reports,
     scenarios,
     sessions,
+    settlements,
     staff,
     subjects,
+    tokens,
+    vouchers,
     witness,
 )
 from api.http.body import BYTES_MAX, StrictRequest, is_model, validate
@@ -63,6 +72,7 @@ from api.settings import Settings
 from api.world import World
 
 RESOURCES: list[Any] = [
+    settlements,
     health,
     journals,
     witness,
@@ -72,6 +82,7 @@ RESOURCES: list[Any] = [
     keys,
     places,
     people,
+    proxies,
     bodies,
     confirmers,
     subjects,
@@ -89,8 +100,15 @@ RESOURCES: list[Any] = [
     objections,
     scenarios,
     merchants,
+    agreements,
     offers,
+    calendars,
+    budgets,
     redemptions,
+    day_sheets,
+    tokens,
+    charges,
+    vouchers,
 ]
 
 _HEADERS = [
@@ -111,7 +129,9 @@ _TAGS = {
     "people": "居民 · People and bodies",
     "rules": "规则 · Groups, indicators, packs, places",
     "merchants": "商户 · Merchants, offers, scenarios",
+    "settlement": "结算 · What shops are owed: statements, disputes, payment",
     "redemptions": "兑换 · Redemptions at the till",
+    "vouchers": "兑换券 · Vouchers for shops without a network",
     "staff": "工作人员 · Staff accounts",
     "keys": "密钥 · Keys for machines",
     "operation": "运行 · Health and status",

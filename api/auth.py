@@ -37,11 +37,11 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     for role, scopes in {
         "grid_worker": "awards:write people:read lists:read balances:read",
         "community_staff": "awards:write people:write people:read lists:read balances:read merchants:write "
-        "redemptions:write",
-        "approver": "approvals:write people:read lists:read balances:read",
+        "redemptions:write settlements:write",
+        "approver": "approvals:write people:read lists:read balances:read settlements:write",
         "street_staff": "awards:write approvals:write packs:write people:write people:read lists:read balances:read "
-        "merchants:write redemptions:write",
-        "county_admin": "staff:write packs:write merchants:write people:read lists:read",
+        "merchants:write redemptions:write settlements:write",
+        "county_admin": "staff:write packs:write merchants:write people:read lists:read settlements:write",
         "auditor": "audit:read entries:read balances:read lists:read",
         "council": "approvals:write packs:write lists:read",
     }.items()
@@ -53,7 +53,7 @@ KIND_SCOPES: dict[str, frozenset[str]] = {
 }
 # A machine's key may be given these and no more; nothing that a person must answer for.
 KEY_SCOPES: dict[str, frozenset[str]] = {
-    "merchant": frozenset({"redemptions:write", "merchants:write"}),
+    "merchant": frozenset({"redemptions:write", "merchants:write", "settlements:write"}),
     "client": frozenset({"awards:write", "people:read", "lists:read", "balances:read"}),
 }
 
@@ -163,15 +163,16 @@ class Gate:
         _, _, rest = token.partition("_")
         name, _, secret = rest.partition("_")
         rows = await self._ledger.fetch(
-            "SELECT id, hash, kind, merchant, terminal, scopes, roles, state, expires_at FROM api_key WHERE id = ?",
+            "SELECT k.id, k.hash, k.kind, k.merchant, k.terminal, k.scopes, k.roles, k.state, k.expires_at, t.state "
+            "FROM api_key k LEFT JOIN terminal t ON t.terminal = k.terminal WHERE k.id = ?",
             f"key_{name[:64]}",
         )
         stored = bytes(rows[0][1]) if rows else b"\0" * 32
         if not hmac.compare_digest(hashlib.sha256(secret.encode()).digest(), stored) or not rows:
             return None
-        id_, _, kind, merchant, terminal, scopes, roles, state, expires_at = rows[0]
+        id_, _, kind, merchant, terminal, scopes, roles, state, expires_at, till = rows[0]
         left = (expires_at - self._ledger.clock()) / 1e6
-        if state != "active" or left <= 0:
+        if state != "active" or left <= 0 or till == "closed":
             return None
         allowed = frozenset(orjson.loads(scopes)) & KEY_SCOPES[kind]
         actor = Actor(id_, None, roles_today(roles, self.today()))

@@ -78,6 +78,10 @@ def parser() -> argparse.ArgumentParser:
     statement.add_argument("--from", dest="since", type=_whole, metavar="SIZE", help="`as_of_size` of a seal")
     statement.add_argument("--to", dest="until", type=_whole, metavar="SIZE", help="the same; else the newest")
 
+    monthly = group("statements", "what shops are owed: every shop's statement of a month")
+    for name, said in (("run", "make them; safe to repeat"), ("check", "hold them against every entry there is")):
+        add(name, said, monthly).add_argument("period", type=_month, metavar="YYYY-MM")
+
     guard = group("guard", "the fork guard: what was signed last")
     add("show", "what was signed last, and whether the ledger agrees", guard)
     loss = add("accept-loss", "published entries are lost for good: say so in the ledger and go on", guard)
@@ -155,10 +159,14 @@ def parser() -> argparse.ArgumentParser:
     template.add_argument("out", type=Path, metavar="OUT.xlsx")
 
     add("approvals", "what waits for a second person")
-    look = add("anomalies", "where somebody should look among the awards of a place")
+    look = add("anomalies", "where somebody should look among the awards, or the spending, of a place")
     look.add_argument("--place", required=True, metavar="CODE")
     look.add_argument("--from", dest="since", required=True, type=_day, metavar="DAY")
     look.add_argument("--to", dest="until", required=True, type=_day, metavar="DAY")
+    look.add_argument("--about", choices=("awards", "spending"), default="awards")
+    owed = add("liability", "what the points that are out would cost, and the money there is for them")
+    owed.add_argument("--place", required=True, metavar="CODE")
+    owed.add_argument("--out", type=Path, metavar="FILE.csv", help="the points by journal and month as a table")
     for name in ("approve", "reject"):
         decide = add(name, f"{name} what waits, as another person than its proposer")
         decide.add_argument("id", metavar="ID")
@@ -215,6 +223,14 @@ def _day(text: str) -> str:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day (YYYY-MM-DD)") from None
+
+
+def _month(text: str) -> str:
+    from merchants.settlement.statement import is_period
+
+    if not is_period(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a month (YYYY-MM)")
+    return text
 
 
 def _fact(text: str) -> tuple[str, int | str]:
@@ -332,6 +348,10 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
             from api.commands.statement import statement
 
             return await statement(world, args.account, args.journal, args.since, args.until, args.out)
+        case "statements", action:
+            from api.commands import settlements
+
+            return await (settlements.run if action == "run" else settlements.check)(world, args.period)
         case "guard", "show":
             return await proofs.guard_show(world)
         case "guard", "adopt":
@@ -347,7 +367,11 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
         case "anomalies", _:
             from api.commands.anomalies import anomalies
 
-            return await anomalies(world, args.place, args.since, args.until, lang)
+            return await anomalies(world, args.place, args.since, args.until, lang, args.about)
+        case "liability", _:
+            from api.commands.liability import liability
+
+            return await liability(world, args.place, args.out, lang)
         case "packs", "backtest":
             from api.commands.backtest import backtest
 

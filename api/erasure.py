@@ -27,7 +27,7 @@ from ledger.port import FORGOTTEN
 from ledger.tables import REQUEST, Key, Table
 from ledger.view import View
 from merchants.shop import SYSTEM
-from merchants.tables import REASON, USAGE
+from merchants.tables import PROBE, REASON, USAGE, VELOCITY
 from rules.ports import AWARDING
 from rules.reports import confirmers, filing
 from rules.tables import APPROVAL, SUBJECT
@@ -156,6 +156,7 @@ class _Rooms:
     sessions: Collection[bytes]
     staff: Collection[str]
     limits: Collection[Key]
+    tried: Collection[Key]
     reasons: Collection[Key]
     approvals: Collection[str]
     requests: Collection[Key]
@@ -170,6 +171,8 @@ class _Rooms:
             view.put(SUBJECT, (row[0], row[1], row[2], row[2], "[]", "erased", row[6]))
         _remove(view, SESSION, [(one,) for one in self.sessions])
         _remove(view, USAGE, self.limits)
+        _remove(view, PROBE, self.tried)
+        _remove(view, VELOCITY, [("person", self.subject)])
         _remove(view, REASON, self.reasons)
         for id_ in self.staff:
             row = view.get(STAFF, id_)
@@ -200,6 +203,7 @@ async def _rooms(world: World, subject: str) -> _Rooms:
         [bytes(one) for (one,) in await fetch("SELECT hash FROM session WHERE owner = ?", subject)],
         [id_ for (id_,) in await fetch("SELECT id FROM staff WHERE subject = ?", subject)],
         await fetch("SELECT scope, subject, start FROM usage WHERE subject = ?", subject),
+        await fetch("SELECT merchant, subject, day FROM probe WHERE subject = ?", subject),
         await fetch(
             "SELECT e.redemption, e.txn FROM redemption r JOIN redemption_reason e ON e.redemption = r.redemption "
             "WHERE r.subject = ?",

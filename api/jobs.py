@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from api import erasure
 from api.people.evidence import KEPT_AFTER_DECISION_DAYS
-from api.people.tables import ACTIVATION
+from api.people.tables import ACTIVATION, PROXY
 from api.settings import SettingsError
 from api.tables import ACCESS, ATTEMPT, SESSION
 from api.witness.client import EpochLog, offer
@@ -31,6 +31,8 @@ from ledger.seals import make_seals
 from ledger.tables import BALANCE, MEMBER, REQUEST, Key, Table
 from ledger.view import View, local_day
 from merchants.jobs import expire_holds
+from merchants.settlement.statement import month_before
+from merchants.tables import CHARGE, PASS_USED, PROBE
 from rules.objections import lists as disputes
 
 log = logging.getLogger("jifen.jobs")
@@ -155,12 +157,14 @@ async def witnesses(world: World) -> int:
 
 
 async def sessions(world: World) -> int:
-    """Forget sessions that are over and tries of yesterday."""
+    """Forget sessions that are over, codes and charges that ran out, and tries of yesterday."""
     now = world.ledger.clock()
     done = 0
     for table, sql, before in (
         (SESSION, "SELECT hash FROM session WHERE expires_at < ? LIMIT 500", now),
         (ATTEMPT, "SELECT what FROM attempt WHERE since < ? LIMIT 500", now - DAY_US),
+        (PASS_USED, "SELECT digest FROM pass_used WHERE expires_at < ? LIMIT 500", now - DAY_US),
+        (CHARGE, "SELECT charge FROM charge WHERE expires_at < ? LIMIT 500", now - DAY_US),
     ):
         while rows := await world.ledger.fetch(sql, before):
             await world.ledger.submit(PutRows(removes=tuple((table, (key,)) for (key,) in rows)))
@@ -169,17 +173,23 @@ async def sessions(world: World) -> int:
 
 
 async def retention(world: World) -> int:
-    """Delete what has served its time: refusals kept for repeats, printed codes, the log of who read what."""
+    """Delete what has served its time: refusals kept for repeats, printed codes, the log of who read what, proxies of
+    long ago, what tills tried."""
     now = world.ledger.clock()
     refused = "SELECT caller, key FROM request WHERE refusal <> '' AND recorded_at < ? AND digest <> ? LIMIT 500"
     over = "SELECT digest FROM activation WHERE expires_at < ? OR used_at BETWEEN 1 AND ? LIMIT 500"
     read = "SELECT id FROM (SELECT id, at FROM access_log ORDER BY id LIMIT 500) oldest WHERE at < ?"
+    ended = "SELECT subject, agent, kind FROM proxy WHERE ended_at BETWEEN 1 AND ? OR to_day < ? LIMIT 500"
+    year_ago = now - 366 * DAY_US
+    tried = "SELECT merchant, subject, day FROM probe WHERE day < ? LIMIT 500"
     done = 0
     for table, sql, *params in (
         # A key that registered somebody who was erased since must never register them anew: its refusal stays.
         (REQUEST, refused, now - REFUSALS_KEPT_DAYS * DAY_US, FORGOTTEN),
         (ACTIVATION, over, now, now - DAY_US),
         (ACCESS, read, now - ACCESS_KEPT_DAYS * DAY_US),
+        (PROXY, ended, year_ago, local_day(year_ago, world.settings.timezone)),
+        (PROBE, tried, local_day(now - 2 * DAY_US, world.settings.timezone)),
     ):
         while rows := await world.ledger.fetch(sql, *params):
             await world.ledger.submit(PutRows(removes=tuple((table, tuple(key)) for key in rows)))
@@ -228,12 +238,22 @@ async def objections(world: World) -> int:
     return await world.objections.keep()
 
 
+async def statements(world: World) -> int:
+    """Make last month's statements of all shops, from three in the morning of the first day on."""
+    office = world.settlements
+    period = month_before(local_day(world.ledger.clock() - SEALING_FROM_US, office.zone))
+    if await office.ran(period):
+        return 0
+    return (await office.run(period)).made
+
+
 JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "holds": holds,
     "objections": objections,  # before lots: what is kept must not lapse first
     "lots": lots,
     "cooling": cooling,
     "evidence": evidence,
+    "statements": statements,
     "seals": seals,
     "checkpoints": checkpoints,
     "witnesses": witnesses,
@@ -255,6 +275,7 @@ async def loop(world: World, every: float = EVERY_S) -> None:
         tasks.create_task(_repeat("evidence", evidence, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("objections", objections, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("retention", retention, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("statements", statements, world, HOUSEKEEPING_S))
         tasks.create_task(publishing(world))
         tasks.create_task(_repeat("seals", daily_seals, world, SEALING_S))
         tasks.create_task(_repeat("witnesses", witnesses, world, every))

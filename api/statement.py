@@ -81,6 +81,8 @@ def line(subject: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def names_merchant(entry: dict[str, Any], merchant: str) -> bool:
     """Does this entry pay that merchant, or take back from it?"""
+    if not entry["postings"]:
+        return entry.get("data", {}).get("merchant") == merchant
     return any(posting["account"] == f"merchant:{merchant}" for posting in entry["postings"])
 
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from api.auth import Caller, Gate
+from api.brake import IssueBrake
+from api.counter import Counter
 from api.db import bind, make_engine
 from api.disputes import Elsewhere
 from api.erasure import reapply
 from api.people.evidence import Photos
 from api.people.keystore import Keystore
-from api.people.records import age
 from api.people.vault import People
 from api.settings import Settings
 from api.staff import Staff
@@ -40,9 +41,16 @@ from ledger.receipt import format_receipt
 from ledger.rotation import SigningKeys
 from ledger.statements import Statements
 from ledger.view import local_day
+from merchants.budgets import Budgets
 from merchants.catalogue import load_scenarios
-from merchants.model import Traits
+from merchants.charges import Charges
+from merchants.passes import Passes
+from merchants.screens import Screens
+from merchants.settlement.office import Settlements
 from merchants.shop import Shop
+from merchants.vouchers import format as vouchers
+from merchants.vouchers.issue import Vouchers
+from merchants.vouchers.upload import Uploads
 from rules.desk import Desk
 from rules.engine.model import Pack
 from rules.objections import Objections
@@ -85,6 +93,14 @@ class World:
     workdays: Workdays
     objections: Objections
     shop: Shop
+    settlements: Settlements
+    screens: Screens
+    budgets: Budgets
+    brake: IssueBrake
+    counter: Counter
+    charges: Charges
+    vouchers: Vouchers
+    uploads: Uploads
     staff: Staff
     gate: Gate
     keys: keys.Keys
@@ -172,7 +188,8 @@ class World:
             await self.packs.refresh()
         except ShelfDamaged as error:
             raise NotReady(str(error)) from error
-        self.desk = Desk(self.ledger, self.people, self.register, self.packs)
+        self.brake = IssueBrake(self.ledger, self.register.covers, self.packs.zone)
+        self.desk = Desk(self.ledger, self.people, self.register, self.packs, self.brake)
         self.reports = Reports(self.ledger, self.people, self.desk)
         self.confirmers = self.desk.confirmers
         try:
@@ -181,8 +198,18 @@ class World:
             raise NotReady(f"{self.home}: {error}") from error
         rooms = (self.register, self.packs, self.workdays, Elsewhere(self.ledger))
         self.objections = Objections(self.ledger, self.people, *rooms)
-        counter = Counter(self.ledger, self.people, self.register, self.settings.timezone)
-        self.shop = Shop(self.ledger, load_scenarios(), counter, Grades(self.packs, self.ledger))
+        zone = self.settings.timezone
+        self.counter = Counter(self.ledger, self.people, self.register, zone, Passes(secret, self.keys.origin))
+        self.charges = Charges(self.ledger, secret, self.keys.origin)
+        grades = Grades(self.packs, self.ledger)
+        self.shop = Shop(self.ledger, load_scenarios(), self.counter, grades, self.register.covers)
+        voucher_key = vouchers.signer(secret, self.keys.origin)
+        self.vouchers = Vouchers(self.ledger, self.shop, voucher_key)
+        self.uploads = Uploads(self.ledger, voucher_key.verifier, zone)
+        self.screens = Screens(self.ledger, self.shop.offers)
+        self.budgets = Budgets(self.ledger)
+        sealing = keys.derive(secret, "jifen/settlement/1")
+        self.settlements = Settlements(self.ledger, self.signing.current, sealing, zone)
         self.publishing = Publishing(self.ledger, self.register, self.packs, self._last_year_under)
         self.desk.shares_queue("pack", self.publishing)
         self.gate = Gate(self.ledger, self.settings.timezone)
@@ -292,34 +319,3 @@ class Grades(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self._now())
-
-
-class Counter:
-    """What a shop may ask about people, answered from the vault and the register."""
-
-    def __init__(self, ledger: Ledger, people: People, register: Register, zone: str) -> None:
-        self._ledger = ledger
-        self._people = people
-        self._register = register
-        self._zone = zone
-
-    async def identify(self, by: Mapping[str, str]) -> str:
-        if "card" in by:
-            return await self._people.by_card(by["card"], by["pin"])
-        return await self._people.by_tail(by["phone_tail"], by["surname"], by["pin"])
-
-    async def masked(self, subject: str) -> str:
-        """A person's name masked; a body's in full, for it is public."""
-        rows = await self._ledger.fetch("SELECT name FROM body WHERE subject = ?", subject)
-        return rows[0][0] if rows else await self._people.masked(subject)
-
-    async def data_key(self, subject: str) -> bytes:
-        return await self._people.data_key(subject)
-
-    async def traits(self, subject: str) -> Traits:
-        found = await self._register.subject(subject)
-        birth = (await self._people.record(subject)).birth if found.kind == "person" else None
-        if birth is None:
-            return Traits(found.groups)
-        today = date.fromisoformat(local_day(self._ledger.clock(), self._zone))
-        return Traits(found.groups, age(birth, today))

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import argon2
@@ -73,7 +74,7 @@ def postgres_server() -> Iterator[pg.Server]:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a fresh database; a test that takes this runs once on each kind.
 
-    It is empty, or a copy of one that has had the steps of the rooms in the test's mark `schema`.
+    It is empty, or a copy of one that has had the steps of the rooms in the test's mark `schema`, or of a whole town.
     """
     if request.param == "sqlite":
         made = _with_schema(request, "sqlite")
@@ -101,7 +102,50 @@ def _postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 def _with_schema(request: pytest.FixtureRequest, kind: str) -> str | None:
     """The database that the test wants a copy of, if it wants one."""
     mark = request.node.get_closest_marker("schema")
+    if mark is not None and "town" in mark.kwargs:
+        return request.getfixturevalue("built")(kind, mark.kwargs["town"]).url
     return mark and request.getfixturevalue("migrated")(kind, *mark.args)
+
+
+class Built(NamedTuple):
+    """A town that tests get copies of: its database, the home of its deployment, and what its builder knows of it."""
+
+    url: str
+    home: Path
+    known: Any
+
+
+@pytest.fixture(scope="session")
+def built(
+    migrated: Callable[..., str], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Built]:
+    """Kind and builder → its town: built once, then copied.
+
+    A builder is an async function of a migrated database and an empty folder. It closes all that it opens.
+    """
+    made: dict[tuple[str, Any], Built] = {}
+
+    def built(kind: str, town: Callable[..., Any]) -> Built:
+        if (kind, town) not in made:
+            folder = tmp_path_factory.mktemp("built")
+            url, empty = f"sqlite:///{folder / 'jifen.db'}", urlsplit(migrated(kind)).path
+            if kind == "sqlite":
+                shutil.copyfile(empty[1:], folder / "jifen.db")
+            else:
+                url = request.getfixturevalue("postgres_server").url(template=empty.lstrip("/"))
+            made[kind, town] = Built(url, folder / "home", asyncio.run(town(url, folder / "home")))
+        return made[kind, town]
+
+    return built
+
+
+@pytest.fixture
+def town_copy(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Built:
+    """The test's own copy of the town in its mark `schema(town=...)`."""
+    town = request.node.get_closest_marker("schema").kwargs["town"]
+    built = request.getfixturevalue("built")("sqlite" if database_url.startswith("sqlite") else "postgresql", town)
+    shutil.copytree(built.home, tmp_path / "home")
+    return built._replace(url=database_url, home=tmp_path / "home")
 
 
 @pytest.fixture(scope="session")

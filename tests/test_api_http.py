@@ -240,6 +240,7 @@ async def test_every_answer_forbids_sniffing(door: Door) -> None:
 
 
 ANYBODY = {"groups", "indicators", "packs", "places", "scenarios", "offers", "journals", "epochs", "public-keys"}
+ANYBODY |= {"till-keys"}
 
 
 async def test_everything_needs_a_caller_unless_it_says_it_is_public(door: Door) -> None:

@@ -33,6 +33,8 @@ from api import demo
 from api.app import create_app
 from api.settings import Settings
 from api.world import World
+from merchants.model import Asker
+from merchants.settlement.statement import month_before
 from rules.ports import Actor
 from rules.reports.reports import Report
 from tests.photos import jpeg
@@ -119,7 +121,7 @@ class Town:
         return {name: self._resolve(value) for name, value in schema.items()}
 
     def path(self, operation: Operation, **other: str) -> str:
-        values = {"epoch": "0", **self.ids, **other}
+        values = {"epoch": "0", "day": "2026-01-01", **self.ids, **other}
         return operation.path.format(**{name: values.get(name, "nothing_0000") for name in operation.names})
 
     def asked(self, operation: Operation) -> str:
@@ -281,6 +283,21 @@ async def _settle(town: Town) -> None:
     confirmer = await world.confirmers.register(street, who=whose, kind="person", place=HOME, from_day=date(2026, 1, 1))
     sha256, _ = await world.photos.add(whose, jpeg(), "stf_street")
     ids |= {"report": reported.id, "confirmer": confirmer.id, "sha256": sha256}
+    paper, _ = await world.vouchers.issue(Asker(subject, subject=subject), subject=subject, offer=ids["offer"])
+    ids["voucher"] = paper.voucher.id
+    till = Asker(shop["terminal"], merchant=shop["id"], terminal=shop["terminal"])
+    offered = await world.shop.offers.get(ids["offer"])
+    charge, _ = await world.charges.create(till, offered, quantity=1, capture=False, then_cash=False)
+    ids["charge"] = charge.charge
+    ids["period"] = month_before(town.demo["as_of"])
+    await world.settlements.run(ids["period"])
+    keeper = Asker("stf_street", serves=lambda place: True)
+    goods, cards = (world.shop.offers.scenario(code) for code in ("S13", "S02"))
+    line = await world.budgets.add(keeper, scenario=goods, place=HOME, year="2020", name="日用品", limit_fen=1)
+    agreed = await world.shop.offers.agreements.add(
+        keeper, ids["merchant"], scenario=cards, number="桓信协 1", from_day="2026-01-01"
+    )
+    ids |= {"budget": line.budget, "agreement": agreed.agreement, "terminal": shop["terminal"]}
     town.ids = ids
     town.known = {
         **{name: ids[name] for name in ("subject", "merchant", "offer")},
@@ -308,6 +325,9 @@ async def _settle(town: Town) -> None:
         "level": "E2",
         "sha256": "0" * 64,
         "start": "09:00",
+        "year": "2026",
+        "hours": {"week": {"mon": [["08:00", "18:00"]]}},
+        "at": "2026-01-01T00:00:00Z",
         # these exclude others
         "who": None,
         "uscc": None,
@@ -317,6 +337,7 @@ async def _settle(town: Town) -> None:
         "edition_entry": None,
         "redemption": None,
         "missing": None,
+        "for": None,
         "entry": {"journal": disputed.target_journal, "seq": disputed.target_seq},
         "on_behalf_of": subject,
     }
@@ -540,6 +561,8 @@ async def test_addresses_that_lead_nowhere(town: Town) -> None:
             body = None if operation.schema is None else encoded(sample(operation.schema, town.known))
             for name in operation.names:
                 for value in odd:
+                    if value == ".." and len(operation.names) > 1:
+                        continue  # the client itself goes up, from one of ours to another: it means what it says
                     path = town.path(operation, **{name: value})
                     code = await town.refused(
                         operation.method, path, content=body, headers=JSON if body is not None else {}
@@ -575,8 +598,9 @@ async def test_questions_that_mean_nothing(town: Town) -> None:
                 for value in odd.get(name, anything):
                     answer = await town.send("get", f"{town.path(operation)}?{name}={value}")
                     if answer.status_code == 200 and name not in odd and value != "%00":
-                        if answer.json().get("items"):
-                            wrong.append(f"{operation}: {name}={value[:40]}: finds {len(answer.json()['items'])}")
+                        table = not answer.headers["content-type"].endswith("json")
+                        if "red_" in answer.text if table else answer.json().get("items"):
+                            wrong.append(f"{operation}: {name}={value[:40]}: finds {answer.text[:100]}")
                         continue
                     code = verdict(answer)
                     if code.startswith("!"):
@@ -873,10 +897,10 @@ async def _moving(town: Town) -> list[Operation]:
     found: list[Operation] = []
     for operation in filter(lambda one: one.writes, town.operations):
         moved = re.search(
-            r"/(reverse|capture|release|void|refunds|approve|reject|decision|accept)$|/(awards|redemptions)$",
+            r"/(reverse|capture|release|void|refunds|approve|reject|decision|accept|settle)$|/(awards|redemptions)$",
             operation.path,
         )
-        if moved and "offers" not in operation.path:
+        if moved and "offers" not in operation.path and not operation.path.endswith("{period}/accept"):
             found.append(operation)
     return found
 
@@ -901,11 +925,14 @@ async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
 # Anybody who has signed in, or anybody at all, may read these: they say nothing of anyone.
 OPEN = {"/health", "/v1/status", "/v1/journals", "/v1/scenarios", "/v1/groups", "/v1/indicators", "/v1/packs"}
 OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants", "/v1/witness/{origin_hash}/checkpoint"}
-OPEN |= {"/v1/packs/{pack}", "/v1/public-keys", "/v1/epochs/checkpoint", "/v1/epochs/{epoch}"}
+OPEN |= {"/v1/packs/{pack}", "/v1/public-keys", "/v1/epochs/checkpoint", "/v1/epochs/{epoch}", "/v1/till-keys"}
 OPEN |= {f"/v1/journals/{{journal}}/{what}" for what in ("checkpoint", "proof/inclusion", "proof/consistency", "seals")}
+OPEN |= {"/v1/offers/{offer}/calendar", "/v1/offers/{offer}/calendar.html"}
 PUBLIC_POSTS = ("/v1/sessions", "/v1/activations", "/v1/witness/add-checkpoint")
 # The caller's own; a record under /me says only what is the caller's.
-OWN = {"/v1/me", "/v1/me/balance", "/v1/me/entries", "/v1/me/notices", "/v1/me/statement", "/v1/sessions/current"}
+OWN = {f"/v1/me{what}" for what in ("", "/balance", "/entries", "/notices", "/redemptions", "/statement")}
+OWN |= {"/v1/sessions/current"}
+OWN |= {"/v1/me/slip", "/v1/me/proxies", "/v1/me/card", "/v1/tokens"}
 OUTSIDE = ("plain", "gridder", "far_admin", "far_staff", "client", "far_merchant", "body", "expired", None)
 REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
 
@@ -920,6 +947,8 @@ async def test_nobody_acts_or_reads_outside_role_and_place(town: Town) -> None:
             headers = {"If-Match": seen.headers["etag"]} if operation.path.startswith("/v1/approvals") else {}
             body = None if operation.schema is None else sample(operation.schema, town.known)
             for caller in OUTSIDE:
+                if operation.path == "/v1/voucher-batches" and caller == "far_merchant":
+                    continue  # any shop may say what it has taken; that it is none of ours is written down
                 answer = await town.send(operation.method, town.asked(operation), caller, headers, json=body)
                 if caller == "expired" and verdict(answer) != "unauthenticated":
                     wrong.append(f"{operation} by expired: {answer.status_code} {answer.text[:200]}")
@@ -931,7 +960,8 @@ async def test_nobody_acts_or_reads_outside_role_and_place(town: Town) -> None:
                     operation.path == "/v1/merchants/{merchant}" and caller != "far_merchant"
                 ):
                     continue
-                if answer.status_code == 200 and operation.method == "get" and "items" in answer.json():
+                table = not answer.headers["content-type"].endswith("json")
+                if answer.status_code == 200 and operation.method == "get" and (table or "items" in answer.json()):
                     if HOME in answer.text or town.ids["subject"] in answer.text:
                         wrong.append(f"{operation} by {caller} lists {answer.text[:300]}")
                 elif operation.path == "/v1/evaluations" and answer.status_code == 200:

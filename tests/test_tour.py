@@ -21,10 +21,12 @@ SAID = {
     6: ("RE-01", "huantai"),
     7: ('"state": "held"',),
     8: ('"state": "captured"',),
-    9: ('"prev"', "True"),
-    10: ("holds", "is in the log"),
-    11: ("anchored up to",),
-    12: ("[hours_mismatch]",),
+    9: ("captured\ntoken_used",),
+    10: ("核销,red_",),
+    11: ('"prev"', "True"),
+    12: ("holds", "is in the log"),
+    13: ("anchored up to",),
+    14: ("[hours_mismatch]",),
 }
 
 

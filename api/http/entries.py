@@ -17,7 +17,7 @@ from rules.engine.explain import amount, render
 TAGS = ["entries"]
 Wait = Annotated[int, Parameter(ge=0, le=30, description="Seconds to wait for publication.")]
 Form = Annotated[Literal["text", "qr", "svg", "slip"], Parameter(description="How it is written.")]
-_MERCHANT_KINDS = ("capture", "refund", "void")
+_MERCHANT_KINDS = ("capture", "refund", "void", "benefit", "settle")
 
 
 async def _shown(world: World, caller: Caller, journal: str, seq: int) -> Any:

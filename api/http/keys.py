@@ -37,7 +37,7 @@ async def create(world: World, caller: Caller, data: NewKey) -> Response[bytes]:
         caller.require("merchants:write")
         await world.may_serve(caller, data.merchant or "")
         tills = await world.shop.offers.terminals(data.merchant or "")
-        if data.terminal and data.terminal not in {till.terminal for till in tills}:
+        if data.terminal and data.terminal not in {till.terminal for till in tills if till.state == "open"}:
             raise Refusal("not_found", what="terminal", id=data.terminal)
     else:
         caller.require("staff:write")
@@ -78,7 +78,7 @@ async def listing(world: World, caller: Caller, limit: Limit = 50, cursor: Curso
 
 @delete("/keys/{key:str}", status_code=204, tags=["keys"], summary="Revoke a key", operation_id="revokeKey")
 async def revoke(world: World, caller: Caller, key: str) -> None:
-    """From the next request on, the key is good for nothing."""
+    """From the next request on, the key is good for nothing; in another process of the server within five seconds."""
     if "staff:write" not in caller.scopes:
         caller.require("merchants:write")
     rows = await ApiKeyRow.select().where(ApiKeyRow.id == key)

@@ -14,6 +14,7 @@ from api import erasure
 from api.auth import Caller
 from api.http.body import Nothing, invalid
 from api.http.reply import reply
+from api.http.subjects import own_subject
 from api.lookup import look_up
 from api.people.erasing import Reason
 from api.people.records import Consents, NewPerson
@@ -88,6 +89,12 @@ class CardAct(BaseModel):
     action: Literal["issue", "freeze", "reissue"] = "issue"
 
 
+class LostCard(BaseModel):
+    model_config = _STRICT
+
+    action: Literal["freeze"]
+
+
 class ConsentChange(BaseModel):
     model_config = _STRICT
 
@@ -135,7 +142,7 @@ async def _grid(world: World, caller: Caller, code: str) -> tuple[str, str]:
     return world.register.community_of(code), code
 
 
-async def _theirs(world: World, caller: Caller, subject: str) -> Subject:
+async def theirs(world: World, caller: Caller, subject: str) -> Subject:
     """A subject whose record the caller may change. Raises `forbidden`, `subject_unknown`, `subject_erased`."""
     caller.require("people:write")
     known = await world.register.subject(subject)
@@ -169,7 +176,7 @@ def _rows(home: str, grid: str, groups: Sequence[str], subject: str, now_us: int
 @patch("/people/{subject:str}", tags=TAGS, summary="Change a record", operation_id="changePerson")
 async def change(world: World, caller: Caller, subject: str, data: Changes) -> Response[bytes]:
     """A new grid may lie in another community: then the account moves there, with its points and its caps."""
-    known = await _theirs(world, caller, subject)
+    known = await theirs(world, caller, subject)
     given = data.model_dump(exclude_unset=True)
     if nothing := [name for name in ("name", "birth", "grid", "groups") if name in given and given[name] is None]:
         raise invalid([{"pointer": f"/{name}", "code": "field_invalid"} for name in nothing])
@@ -228,7 +235,7 @@ async def lookup(world: World, caller: Caller, data: Asking) -> Response[bytes]:
 @post("/people/{subject:str}/card", tags=TAGS, summary="Issue, freeze or replace a card", operation_id="card")
 async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Response[bytes]:
     """The PIN is shown once, to be printed. A card issued before is void after `reissue`."""
-    await _theirs(world, caller, subject)
+    await theirs(world, caller, subject)
     if data.action == "freeze":
         await world.saw(caller, subject, "card_freeze")
         frozen = await world.people.cards.freeze(subject)
@@ -241,10 +248,18 @@ async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Res
     return reply(201, body, headers=NO_STORE)
 
 
+@post("/me/card", status_code=200, tags=["me"], summary="Freeze my lost card", operation_id="freezeMyCard")
+async def freeze_mine(world: World, caller: Caller, data: LostCard) -> Response[bytes]:
+    """A new one is issued at the community's desk; the phone goes on working."""
+    caller.require("tokens:write")
+    frozen = await world.people.cards.freeze(own_subject(world, caller))
+    return reply(200, {"state": "frozen", "cards": len(frozen)})
+
+
 @post("/people/{subject:str}/activation-code", tags=TAGS, summary="Print an activation code", operation_id="printCode")
 async def activation_code(world: World, caller: Caller, subject: str, data: Nothing | None = None) -> Response[bytes]:
     """For people and bodies: with it and a PIN they activate their own access. Codes printed before are void."""
-    await _theirs(world, caller, subject)
+    await theirs(world, caller, subject)
     await world.saw(caller, subject, "activation_code")
     code = await world.people.cards.issue_code(subject)
     body = {"subject": subject, "code": code.code, "expires_at": rfc3339(code.expires_at)}
@@ -261,7 +276,7 @@ async def activation_code(world: World, caller: Caller, subject: str, data: Noth
 async def consents(world: World, caller: Caller, subject: str, data: ConsentChange) -> Response[bytes]:
     """By the person, or by staff at home on their behalf. What is left out stays; each change is kept."""
     if caller.subject != subject or caller.kind != "resident":
-        await _theirs(world, caller, subject)
+        await theirs(world, caller, subject)
     given: dict[str, Any] = data.model_dump(exclude_unset=True)
     if nothing := [name for name, value in given.items() if value is None]:
         raise invalid([{"pointer": f"/{name}", "code": "field_invalid"} for name in nothing])
@@ -279,4 +294,4 @@ def _rejoin(subject: str, changes: dict[str, int], view: View) -> None:
         view.put(SUBJECT, (*row[:5], "open" if changes["ledger"] else "withdrawn", row[6]))
 
 
-routes = [register, change, erase, lookup, card, activation_code, consents]
+routes = [register, change, erase, lookup, card, freeze_mine, activation_code, consents]

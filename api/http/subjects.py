@@ -4,11 +4,12 @@
 A full record is read by the home place: whoever may act there. Each reading of somebody else's is written down.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, get
+from litestar.params import Parameter
 
-from api import statement
+from api import desk_slip, slips, statement
 from api.auth import Caller
 from api.disputes import mark
 from api.http.reply import Cursor, Limit, cursor_of, key_of, reply
@@ -17,6 +18,7 @@ from ledger.errors import Refusal
 from rules.ports import READING
 
 TAGS = ["subjects"]
+Wait = Annotated[int, Parameter(ge=0, le=30, description="Seconds to wait for the newest entry's publication.")]
 
 
 async def may_read(world: World, caller: Caller, subject: str, scope: str, what: str) -> None:
@@ -72,6 +74,11 @@ async def _balance(world: World, subject: str) -> Response[bytes]:
     return reply(200, await statement.balance(world.ledger, world.pack, subject))
 
 
+async def _slip(world: World, subject: str, wait: int) -> Response[bytes]:
+    body = await desk_slip.page(world, subject, wait)
+    return Response(body, media_type="text/html", headers=slips.headers("slip", ""))
+
+
 async def _entries(world: World, subject: str, limit: int, cursor: str | None) -> Response[bytes]:
     after: Any = key_of(cursor, int, str, int)
     found = await statement.entries(world.ledger, subject, limit + 1, after)
@@ -104,6 +111,13 @@ async def entries(
     return await _entries(world, subject, limit, cursor)
 
 
+@get("/subjects/{subject:str}/slip", tags=TAGS, summary="Slip to print", operation_id="getSlip", media_type="text/html")
+async def slip(world: World, caller: Caller, subject: str, wait: Wait = 2) -> Response[bytes]:
+    """For somebody without a phone: balance, what lapses next, the last ten entries in words, and a receipt."""
+    await may_read(world, caller, subject, "balances:read", "slip")
+    return await _slip(world, subject, wait)
+
+
 @get("/me", tags=["me"], summary="My record", operation_id="getMe")
 async def my_record(world: World, caller: Caller) -> Response[bytes]:
     """What is kept about me."""
@@ -122,4 +136,10 @@ async def my_entries(world: World, caller: Caller, limit: Limit = 50, cursor: Cu
     return await _entries(world, own_subject(world, caller), limit, cursor)
 
 
-routes = [record, balance, entries, my_record, my_balance, my_entries]
+@get("/me/slip", tags=["me"], summary="My slip", operation_id="getMySlip", media_type="text/html")
+async def my_slip(world: World, caller: Caller, wait: Wait = 2) -> Response[bytes]:
+    """The same page of one's own."""
+    return await _slip(world, own_subject(world, caller), wait)
+
+
+routes = [record, balance, entries, slip, my_record, my_balance, my_entries, my_slip]

@@ -36,6 +36,12 @@ _MAX_SHOWN = 2_000
 _TEXT = 49
 """The built-in number format `@`: what is typed stays as typed, leading zeros and all."""
 
+
+def inert(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text
+
+
 # Field, header word, note in the second row, width. The first note opens with 说明： so that the import
 # passes over it.
 _COLUMNS: dict[Kind, tuple[tuple[str, str, str, int], ...]] = {
