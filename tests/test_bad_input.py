@@ -444,13 +444,19 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-def wrong_bodies(schema: dict[str, Any], body: Any) -> Iterator[tuple[str, bytes]]:
-    """Bodies of which each has one thing wrong, and what."""
+# What could get as far as a database: the others are wrong before anybody looks at a value.
+MAY_PASS: dict[str, tuple[Any, ...]] = {"integer": (int, Raw), "string": (str, Raw)}
+
+
+def wrong_bodies(schema: dict[str, Any], body: Any, *, all_of_them: bool = True) -> Iterator[tuple[str, bytes]]:
+    """Bodies of which each has one thing wrong, and what; or only those with a number or a text that may pass."""
     good = encoded(body)
     for at, one in leaves(schema):
         kind = one.get("type")
         kind = next(k for k in kind if k != "null") if isinstance(kind, list) else kind or "object"
         for value in (*WRONG_FOR_ALL, *WRONG.get(str(kind), [])):
+            if not all_of_them and (isinstance(value, bool) or not isinstance(value, MAY_PASS.get(str(kind), ()))):
+                continue
             said = value.text if isinstance(value, Raw) else repr(value)
             yield f"{at} = {said[:30]}", encoded(replaced(body, at, value))
         if kind == "object" and isinstance(body, dict):
@@ -490,13 +496,16 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def test_no_body_that_is_wrong_is_taken(town: Town) -> None:
-    """On every operation, from its own schema: wrong types, numbers, characters, lengths, depths, keys."""
+    """On every operation, from its own schema: wrong types, numbers, characters, lengths, depths, keys. What can only
+    be taken by nobody having looked is tried on SQLite, which takes anything."""
+    all_of_them = town.world.settings.database_url.startswith("sqlite")
     async with town.unchanged() as wrong:
         for operation in filter(lambda one: one.writes, town.operations):
             path = town.path(operation)
-            cases = dict(NOT_JSON)
+            cases = dict(NOT_JSON) if all_of_them else {}
             if operation.schema is not None:
-                cases |= dict(wrong_bodies(operation.schema, sample(operation.schema, town.known)))
+                body = sample(operation.schema, town.known)
+                cases |= dict(wrong_bodies(operation.schema, body, all_of_them=all_of_them))
             for what, raw in cases.items():
                 code = await town.refused(operation.method, path, content=raw, headers=JSON)
                 if code.startswith("!"):

@@ -132,11 +132,22 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 @given(STEPS)
 def test_nobody_gets_less_than_the_floor(steps: list[tuple[Any, ...]]) -> None:
     """Whatever is bought, called off, let go or planned anew, in any order: every member has its floor on every day,
     no day has more minutes than there are, and only what does not fit is refused."""
+    live(steps)
+
+
+@pytest.mark.long
+@given(STEPS)
+def test_nobody_gets_less_than_the_floor_in_many_a_street(steps: list[tuple[Any, ...]]) -> None:
+    """The same, more of it."""
+    live(steps)
+
+
+def live(steps: list[tuple[Any, ...]]) -> None:
     street = Street()
     street.plan(30, 3, SHOPS[:4])
     for step in steps:

@@ -24,6 +24,7 @@ from api.world import World
 from ledger import verifier
 from ledger.book import holds
 from ledger.model import Act
+from merchants.model import Redemption
 from merchants.tables import REDEMPTION
 from rules.ports import Actor
 from rules.workdays import builtin
@@ -217,7 +218,7 @@ async def test_an_order_is_disputed_by_its_hold(front: Counter) -> None:
     def order(view: Any) -> Any:
         sealed = holds.hold(view, HERE, act, subject=front.wang, hold="red_1", amount=50, expires_at=view.now_us + DAY)
         day = (1, 1, 50, 0, 100, "2022-04-01", "", view.now_us + DAY, "stf_approver", "ter_1", view.now_us)
-        view.insert(REDEMPTION, ("red_1", HERE, front.wang, "off_1", "mer_1", HERE, "S13", *day))
+        view.insert(REDEMPTION, Redemption("red_1", HERE, front.wang, "off_1", "mer_1", HERE, "S13", *day).row())
         return sealed
 
     sealed = (await front.world.ledger.submit(Step(order, (HERE,)))).value
