@@ -20,9 +20,9 @@ from merchants.tables import PROBE, USAGE
 from merchants.windows import Window
 
 BY_PIN = {"card", "phone"}  # ways that a till can try again and again without the person
-TOTALS_TRIED = 3
-"""So many different totals may one shop be refused, or hold, for one person a day. Halving an interval three times
-tells a balance to an eighth; a customer who is short buys at the fourth price with staff, or on their own phone."""
+TOTALS_TRIED = 5
+"""So many different totals may one shop be refused, or hold, for one person a day. Halving an interval five times tells
+a balance to a thirty-second; a customer who is short buys at the sixth price with staff, or on their own phone."""
 
 
 def check(view: View, found: Iterable[Window], units: int, points: int) -> None:

@@ -14,7 +14,7 @@ from tests.reference_ledger import No, Reference
 
 MINUTE = 60_000_000
 ENDLESS = -1  # a stock that does not run out
-TOTALS = 3  # so many different totals a till may try in vain with one card and PIN a day
+TOTALS = 5  # so many different totals a till may try in vain with one card and PIN a day
 
 
 @dataclass(frozen=True)
