@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The till's first decision: reads offer, stock, limits, budget and balances inside the commit, then holds the points.
 
-Pure: no I/O and no clock; the view is the only source. Knows subjects by id alone. shop.py brings what is needed, and
-orders.py has what happens to an order afterwards.
+Pure: no I/O and no clock; the view is the only source. Knows subjects by id alone. prepare.py brings what is needed,
+orders.py has what happens to an order afterwards, booking.py what the two have in common.
 """
 
 from __future__ import annotations
