@@ -16,7 +16,7 @@ from ledger.port import Answer, Retry
 from ledger.tables import Key, Table
 from ledger.view import View
 from merchants.catalogue import Scenario
-from merchants.change import Change, must_serve, rows
+from merchants.change import Change, must_serve, one, rows
 from merchants.model import Asker, Budget
 from merchants.tables import BUDGET
 
@@ -100,10 +100,7 @@ class Budgets:
 
     async def get(self, budget: str) -> Budget:
         """One line. Raises `not_found`."""
-        found = await rows(self.ledger, BUDGET, "budget = ?", [budget], "budget", 1)
-        if not found:
-            raise Refusal("not_found", what="budget", id=budget)
-        return Budget.of(found[0])
+        return Budget.of(await one(self.ledger, BUDGET, budget))
 
     async def find(
         self,

@@ -70,3 +70,11 @@ async def rows(
     """Whole rows of a table, in order."""
     sql = f"SELECT {', '.join(table.names)} FROM {table.name} WHERE {where} ORDER BY {order} LIMIT ?"
     return await ledger.fetch(sql, *params, limit)
+
+
+async def one(ledger: Ledger, table: Table, id: str) -> Row:
+    """The row with this key. Raises `not_found`."""
+    found = await rows(ledger, table, f"{table.names[0]} = ?", [id], table.names[0], 1)
+    if not found:
+        raise Refusal("not_found", what=table.name, id=id)
+    return found[0]

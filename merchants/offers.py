@@ -11,7 +11,7 @@ from ledger.port import PutRows
 from ledger.view import View
 from merchants.agreements import Agreements, check_days
 from merchants.catalogue import Scenario, Scenarios
-from merchants.change import Change, must_own, must_serve, rows
+from merchants.change import Change, must_own, must_serve, one, rows
 from merchants.model import Asker, Merchant, Offer
 from merchants.shops import Shops
 from merchants.tables import MERCHANT, OFFER
@@ -118,10 +118,7 @@ class Offers(Shops):
 
     async def get(self, offer: str) -> Offer:
         """One offer. Raises `not_found`."""
-        found = await rows(self.ledger, OFFER, "offer = ?", [offer], "offer", 1)
-        if not found:
-            raise Refusal("not_found", what="offer", id=offer)
-        return Offer.of(found[0])
+        return Offer.of(await one(self.ledger, OFFER, offer))
 
     async def selling(self, offer: str) -> bool:
         """Is this offer there for everybody: open, at a shop that is not suspended?"""

@@ -9,7 +9,7 @@ from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.port import PutRows
 from ledger.view import View
-from merchants.change import Change, must_serve, rows
+from merchants.change import Change, must_serve, one, rows
 from merchants.model import Asker, Merchant, Terminal
 from merchants.tables import MERCHANT, TERMINAL
 
@@ -43,10 +43,7 @@ class Shops:
 
     async def merchant(self, merchant: str) -> Merchant:
         """One shop. Raises `not_found`."""
-        found = await rows(self.ledger, MERCHANT, "merchant = ?", [merchant], "merchant", 1)
-        if not found:
-            raise Refusal("not_found", what="merchant", id=merchant)
-        return Merchant.of(found[0])
+        return Merchant.of(await one(self.ledger, MERCHANT, merchant))
 
     async def merchants(self, *, community: str | None = None, after: str = "", limit: int = 100) -> list[Merchant]:
         """Shops by id, from the one after `after`."""

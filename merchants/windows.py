@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger.errors import Refusal
 from merchants.catalogue import Limit, Period, Scenario
@@ -42,6 +43,7 @@ class Window:
         return points if self.points else quantity
 
 
+@lru_cache(maxsize=64)  # an order asks twice for the same few days
 def window(per: Period | None, day: str) -> tuple[str, str]:
     """The first and the last day, YYYY-MM-DD, of the period that `day` is in; without one, all days."""
     if per is None:
