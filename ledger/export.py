@@ -24,7 +24,7 @@ from ledger.view import rfc3339
 
 CHUNK = 1_000  # entries or epochs in memory at a time
 _TRIES, _PAUSE_S = 40, 0.25
-_PACK = b'"pack":"'
+_PACK, _EDITION = b'"pack":"', b'"kind":"edition"'
 
 Progress = Callable[[int], None]
 """Told how many more entries have been written."""
@@ -66,14 +66,16 @@ async def export(
     witnesses: Iterable[str],
     packs: Mapping[str, Mapping[str, bytes]],
     software: str,
+    editions: Mapping[str, Mapping[str, bytes]] | None = None,
     others: Mapping[str, bytes] | None = None,
     journals: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Sign what has been committed, then write it to `folder`, which must be empty or not there yet.
 
-    `signer` is the key in force; `packs` has the files of each rule pack by its hash and name; `others` are more files
-    by name; `journals` are all, or those named. Raises `ExportRefused`, and what publishing raises.
+    `signer` is the key in force; `packs` has the files of each rule pack by its hash and name; `editions` those of
+    each published list by its id and name, of which those are written that entries name; `others` are more files by
+    name; `journals` are all, or those named. Raises `ExportRefused`, and what publishing raises.
     """
     partial = folder.with_name(folder.name + ".partial")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -91,7 +93,7 @@ async def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial.mkdir(mode=0o700)
     out = _Folder(partial)
-    named: set[str] = set()
+    named = _Named()
     for journal in chosen:
         point = cut.points[journal]
         await _entries(ledger, out, journal, point.size, named, progress)
@@ -103,11 +105,15 @@ async def export(
     keys = await keys_in_force(ledger, {journal: cut.points[journal].size for journal in logs})
     stated = {"keys": keys, "origin": signer.name, "recovery": recovery, "v": 1, "witnesses": list(witnesses)}
     out.put("keys.json", codec.canonical(stated) + b"\n")
-    for pack in sorted(named - packs.keys()):
+    for pack in sorted(named.packs - packs.keys()):
         raise ExportRefused(f"entries name rule pack {pack}, and its files are not here; put them back first")
-    for pack, files in packs.items():
+    for edition in sorted(named.editions - (editions or {}).keys()):
+        raise ExportRefused(f"entries name list {edition}, and its files are not here; try again, or put them back")
+    folders = {f"packs/{pack}": files for pack, files in packs.items()}
+    folders |= {f"editions/{edition}": (editions or {})[edition] for edition in sorted(named.editions)}
+    for where, files in folders.items():
         for name, data in files.items():
-            out.put(f"packs/{pack}/{name}", data)
+            out.put(f"{where}/{name}", data)
     for name, data in (others or {}).items():
         out.put(name, data)
     (partial / "verify.py").write_bytes(Path(verifier.__file__).read_bytes())
@@ -191,8 +197,16 @@ class _Folder:
         self.digests[name] = digest.hexdigest()
 
 
+@dataclass(slots=True)
+class _Named:
+    """What entries name: the hashes of packs, the ids of lists."""
+
+    packs: set[str] = field(default_factory=set[str])
+    editions: set[str] = field(default_factory=set[str])
+
+
 async def _entries(
-    ledger: Ledger, out: _Folder, journal: str, size: int, named: set[str], progress: Progress | None
+    ledger: Ledger, out: _Folder, journal: str, size: int, named: _Named, progress: Progress | None
 ) -> None:
     async def chunks() -> AsyncGenerator[bytes]:
         seq = 0
@@ -209,7 +223,9 @@ async def _entries(
             for body in bodies:
                 at = body.rfind(_PACK) + len(_PACK)
                 if at >= len(_PACK):
-                    named.add(body[at : at + 64].decode())
+                    named.packs.add(body[at : at + 64].decode())
+                elif _EDITION in body:
+                    named.editions.add(codec.decode(body)["data"]["id"])
             seq += len(rows)
             if progress is not None:
                 progress(len(rows))

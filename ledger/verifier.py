@@ -359,7 +359,7 @@ def root_of_inclusion(leaf, index, size, proof):
 
 # the form of an entry (entry.md, Fields) -------------------------------------------------------------------------
 
-_RELS = '"(?:hold|reverses|replaces|moved_from|released_from|disputes|decides|undoes)"'
+_RELS = '"(?:hold|reverses|replaces|moved_from|released_from|disputes|decides|undoes|grants)"'
 _UNIT, _LOT = '"(?:points|standing)"', f'(?!"{NEVER}){_DAY}'
 _CAP = {"from": _DAY, "id": _TEXT, "let": _INT, "limit": _INT, "to": _DAY, "used_before": _INT}
 _LINK = {"journal?": _TEXT, "leaf": _HEX, "rel": _RELS, "seq": _COUNT}
@@ -379,6 +379,9 @@ _TERMS = [None, {"budget?": _TEXT, "fen_per_point?": _COUNT, "scenario": _TEXT},
           {"budget?": _TEXT, "fen_per_point": _COUNT}, {"budget": _TEXT}]  # fmt: skip
 _USED = {"budget?": _TEXT, "fen": _INT, "merchant": _TEXT, "quantity": _INT, "redemption": _TEXT, "scenario": _TEXT}
 _PAID = {"fen": _INT, "period": r'(?!"0000)"\d{4}-(?:0[1-9]|1[012])"', "statement": _HEX}
+_PERIOD = r'(?!"0000)"\d{4}(?:Q[1-4]|-(?:0[1-9]|1[012]))?"'
+_LISTED = {"digest": _HEX, "id": _TEXT, "list": _TEXT, "period": _PERIOD, "version": r"[1-9]\d{0,15}"}
+_GRANT = {"budget": _TEXT, "edition": _TEXT, "fen": r"[1-9]\d{0,15}", "place": _TEXT}
 # kind → (fields besides COMMON, the forms of its data; None: it may be absent)
 KINDS = {
     "open/journal": ({}, [{"origin": _TEXT, "vkey": _TEXT, "recovery": _TEXT, "policy": _FREE}]),
@@ -403,6 +406,8 @@ KINDS = {
     "erase": (_WHO, [None]),
     "objection": (_WHO, [{"due": _DAY, "id": _TEXT}]),
     "decision": (_WHO, [{"id": _TEXT, "outcome": '"(?:upheld|partly|rejected|withdrawn)"'}]),
+    "edition": ({}, [_LISTED]),
+    "fund": ({}, [_GRANT]),
 }  # fmt: skip
 
 
@@ -571,7 +576,7 @@ _COUNTING = {"award", "deduct", "reverse"}
 _LINKS = {
     "capture": ("hold",), "release": ("hold",), "refund": ("hold",), "void": ("hold",), "reverse": ("reverses",),
     "award": ("", "replaces"), "deduct": ("", "replaces"), "move": ("", "moved_from", "released_from"),
-    "objection": ("", "disputes"), "decision": ("decides",), "benefit": ("", "undoes"),
+    "objection": ("", "disputes"), "decision": ("decides",), "benefit": ("", "undoes"), "fund": ("grants",),
 }  # fmt: skip
 _NO_LINKS = ("",)
 
@@ -592,12 +597,13 @@ class Book:
         self.store = Spill()  # "h" holds by seq, "i" hold ids, "t" what caps have counted
         self.assumed = {}  # (subject, stay) → {(cap, from): (used before, seq)} for stays that began with a move
         self.reversed = {}  # (journal, seq) → seq of what reversed or undid it
-        self.said = set()  # (objection, decision or benefit, its id)
+        self.said = set()  # (objection, decision, benefit, edition or fund, its id)
         self.replaced = []  # (journal and seq of the award that was replaced, seq of the one that took its place)
         self.pending = None  # (seq of the hold, lots, txn): the release that must follow a refund
         self.keys, self.recovery, self.takeover, self.zone = [], None, 0, None
         self.seal_sizes, self.sealed_to, self.folding = {}, -1, False
         self.packs = {}  # pack → the first seq that names it
+        self.editions = {}  # id → (seq, data) of the entry that publishes it
         self.outs, self.ins = {}, []  # moves and releases that cross journals, for `across`
         self.gone = []  # (subject, seq) of releases that gave nothing back because it was erased elsewhere
         self.counts, self.unlinked = {}, 0
@@ -640,7 +646,7 @@ class Book:
             raise Bad(f"a {kind} entry has no such links")
         for link in links:
             other = link.get("journal")
-            need(other is None or (other != self.journal and link["rel"] not in ("hold", "undoes")),
+            need(other is None or (other != self.journal and link["rel"] not in ("hold", "undoes", "grants")),
                  "the link of this entry names a journal and must not")  # fmt: skip
             need(other or link["seq"] < self.size, "the link names an entry that is not earlier")
         if entry["caps"] and kind not in _COUNTING:
@@ -1034,6 +1040,22 @@ class Book:
         before = self.reversed.setdefault((self.journal, seq), self.size)
         need(before == self.size, f"the benefit of {seq} was undone before, by entry {before}")
 
+    # lists
+
+    def _edition(self, entry, delta):
+        self._expect(delta, {}, "an edition")
+        data = entry["data"]
+        self._once("edition", data["id"])
+        self.editions[data["id"]] = (self.size, data)
+
+    def _fund(self, entry, delta):
+        self._expect(delta, {}, "a fund")
+        data, link = entry["data"], entry["links"][0]
+        old = self.linked(self.journal, link["seq"], link["leaf"])
+        good = (old["kind"], old.get("data", {}).get("id")) == ("edition", data["edition"])
+        need(good, "grants money by no edition of this id")
+        self._once("fund", data["edition"], data["place"])
+
     # lots and whole accounts
 
     def _all(self, subject, roles, to, lapsed_by=None):
@@ -1224,6 +1246,7 @@ def check_journal(task):
         bad = (journal + "/entries.jsonl", f"cannot be read: {error.strerror}", "copy")
     return {
         "journal": journal, "bad": bad, "entries": book.size, "recovery": str(book.recovery), "packs": book.packs,
+        "editions": book.editions,
         "keys": [(seq, str(key), why) for seq, key, why in book.keys], "outs": book.outs, "ins": book.ins,
         "gone": book.gone, "assumed": book.assumed, "reversed": book.reversed, "replaced": book.replaced,
         "erased": [subject for subject, member in book.members.items() if member[1] == "erased"],
@@ -1323,6 +1346,12 @@ _KEYS = _object({
     "v": "1", "witnesses": _list(_TEXT),
 })  # fmt: skip
 _MEMBER = _object({"journal": _TEXT, "root": _HEX, "size": _COUNT})
+_HEADS = _map(_object({"leaf": _HEX, "size": _COUNT}))
+_PUBLISHED = {"edition": _TEXT, "frozen": _HEX, "v": "1"}  # what is looked at here; other fields may stand beside it
+_FROZEN = {
+    "as_of": _HEADS, "files": _map(_HEX), "id": _TEXT, "list": _TEXT, "period": _PERIOD, "seen": _HEADS, "v": "1",
+    "version": _COUNT,
+}  # fmt: skip
 _EPOCH = _object({"count": _COUNT, "epoch": _COUNT, "journals_root": _HEX, "members": _list(_MEMBER), "v": "1"})
 
 
@@ -1361,6 +1390,7 @@ class Export:
         self._all_journals()
         self._signatures()
         self._packs()
+        self._editions()
         if any(result["bad"] for result in self.journals.values()):
             self.notes.append("what only shows over all journals (moves, deeds reversed or replaced): one is not whole")
         else:
@@ -1682,6 +1712,74 @@ class Export:
         same = not names or pack_json({name: self.read("packs", pack, name) for name in names}) == data
         need(same, "its .toml files say something else than pack.json", "copy")
 
+    def _editions(self):
+        """Published lists: the files are those that entries name, and made from these entries."""
+        named, top = {}, self.path("editions")
+        for j, r in sorted(self.journals.items()):
+            for edition, (seq, data) in r["editions"].items():
+                named.setdefault(edition, []).append((j, seq, data))
+        here = sorted(os.listdir(top)) if os.path.isdir(top) else []
+        for edition in sorted(set(named) - set(here)):
+            self.say("editions/" + edition, "is missing: {}/{} names it".format(*named[edition][0]))
+        whole = not self.quick and not any(result["bad"] for result in self.journals.values())
+        for edition in here:
+            if whole and edition not in named:
+                self.say("editions/" + edition, "no entry names it: it was not published")
+            self._try("editions/" + edition, self._edition, edition, named.get(edition, []))
+        if here:
+            self.notes.append("that the figures of lists follow from the entries: jifen lists verify --export DIR")
+
+    def _edition(self, edition, entries):
+        files = {name: self.read("editions", edition, name) for name in os.listdir(self.path("editions", edition))}
+
+        def holds(good, name, what, hint="copy"):
+            need(good, what, hint, f"editions/{edition}/{name}")
+
+        def document(name, fields):
+            holds(name in files, name, "is missing")
+            said = read_canonical(files[name])
+            good = all(fits(form, said.get(field)) for field, form in fields.items())
+            holds(good, name, "not a list of version 1")
+            return said
+
+        said = document("published.json", _PUBLISHED)
+        digest = sha256(files["published.json"]).hex()
+        for journal, seq, data in entries:
+            holds(data["digest"] == digest, "published.json", f"is not what was published, says {journal}/{seq}")
+        header = document("edition.json", _FROZEN)
+        good = said["frozen"] == sha256(files["edition.json"]).hex()
+        holds(good, "edition.json", "is not the frozen list that published.json names")
+        holds(edition == said["edition"] == header["id"], "edition.json", f"is list {header['id']}, not {edition}")
+        for journal, seq, data in entries:
+            same = all(header[field] == data[field] for field in ("list", "period", "version"))
+            holds(same, "edition.json", f"is of another list, period or version than {journal}/{seq} says")
+        for name in sorted(set(files) - {"edition.json", "published.json", "note"} | set(header["files"])):
+            good = name in files and header["files"].get(name) == sha256(files[name]).hex()
+            holds(good, name, "is not the file that edition.json names, or there is none of this name")
+        if "note" in files:
+            note = Note(files["note"])
+            good = note.text.encode() == b"jifen-edition/v1\n" + files["published.json"] + b"\n"
+            holds(good, "note", "is not over published.json")
+            holds(note.signers([key for key, _ in self.keys])[0], "note", "is signed by no key of this history", "key")
+        for what in ("as_of", "seen"):
+            for journal, head in sorted(header[what].items()):
+                before = [seq for one, seq, _ in entries if one == journal]
+                self._try("", self._head, edition, what, journal, head, min(before, default=INTEGER_MAX))
+
+    def _head(self, edition, what, journal, head, before):
+        """The entries that a list was made from are those of this export."""
+        place, result = f"editions/{edition}/edition.json", self.journals.get(journal)
+        if result is None or result["bad"]:
+            need(result or self.partial, f"counts entries of journal {journal}, which there is not", "copy", place)
+            self.notes.append("that lists stand on the entries of journals that are not here, or not whole")
+            return
+        size = head["size"]
+        said = f"{what} counts {size} entries of {journal}: more than came before its own, or than there are"
+        need(0 < size <= min(before, result["entries"]), said, "copy", place)
+        line = Lines(self.path(journal, "entries.jsonl")).at(size - 1) or b""
+        said = f"{what} names {journal}/{size - 1} by another leaf: entries up to it were changed since it was frozen"
+        need(sha256(b"\0" + line).hex() == head["leaf"], said, "copy", place)
+
 
 def pack_json(files):
     """The bytes whose SHA-256 is a pack's hash, from its .toml files by name; None when they do not make a pack."""
@@ -1690,6 +1788,8 @@ def pack_json(files):
     try:
         read = {name: tomllib.loads(data.decode()) for name, data in sorted(files.items())}
         said: dict = {"pack": read.pop("pack.toml")}
+        if "lists.toml" in read:
+            said["lists"] = sorted(read.pop("lists.toml")["list"], key=lambda one: str(one["code"]))
         for part, key in (("groups", "group"), ("bands", "band")):
             said[part] = sorted(read.pop(part + ".toml")[key], key=lambda one: str(one["code"]))
         tables = [dict(one, group=file["group"]) for file in read.values() for one in file["indicator"]]
@@ -1795,8 +1895,9 @@ class Receipt:
 
 
 def read_pin(path):
-    """(name, checkpoint) of a checkpoint or a receipt."""
+    """(name, checkpoint) of a checkpoint or a receipt, as copied from a QR code or a mail: see docs/spec/export.md."""
     data = read_file(path)
+    data = (data[3:] if data[:3] == b"\xef\xbb\xbf" else data).replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
     try:
         return path, Receipt(data).point if data[:4] in (b"JF1:", b"c2sp") else Checkpoint(Note(data))
     except Bad as bad:

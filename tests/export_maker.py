@@ -33,6 +33,8 @@ from tests.ledgers import (
     act,
     benefit,
     capture,
+    edition,
+    fund,
     hold,
     move,
     refund,
@@ -57,7 +59,15 @@ PACK_JSON = (
 ).encode()
 TERMS = {"budget": "bud_1", "fen_per_point": 100, "scenario": "S01"}
 PACK = hashlib.sha256(PACK_JSON).hexdigest()
-PACKS = {PACK: {**PACK_FILES, "pack.json": PACK_JSON}}
+LISTS = b'[[list]]\ncode = "red"\nkind = "honour"\n[[list]]\ncode = "grids"\nkind = "ranking"\n'
+LISTED_JSON = PACK_JSON.replace(
+    b'"pack":', b'"lists":[{"code":"grids","kind":"ranking"},{"code":"red","kind":"honour"}],"pack":'
+)
+LISTED = hashlib.sha256(LISTED_JSON).hexdigest()  # a pack with lists of its own
+PACKS = {
+    PACK: {**PACK_FILES, "pack.json": PACK_JSON},
+    LISTED: {**PACK_FILES, "lists.toml": LISTS, "pack.json": LISTED_JSON},
+}
 
 
 @dataclass
@@ -89,6 +99,7 @@ class Office:
         self.ring = Ring(ledger)
         self.publisher = Publisher(ledger, ForkGuard(home / "guard.db"), self.ring)
         self.published = Published(ledger)
+        self.editions: dict[str, dict[str, bytes]] = {}
 
     def act(self) -> Any:
         return act(self.ledger, self.clock.today)
@@ -177,6 +188,23 @@ class Office:
         if undone:
             await benefit(self.ledger, journal, redemption, budget="bud_1", of=used.link("undoes"))
 
+    async def publish_list(self, id: str, *journals: str, **changed: Any) -> list[Sealed]:
+        """A list over these journals as they stand is frozen and published, in each of them."""
+        heads: dict[str, Any] = {}
+        for journal in journals:
+            ((seq, leaf),) = await self.ledger.fetch(
+                "SELECT seq, leaf FROM entry WHERE journal = ? ORDER BY seq DESC LIMIT 1", journal
+            )
+            heads[journal] = {"leaf": bytes(leaf).hex(), "size": seq + 1}
+        files = {"definition.json": b'{"code":"grids"}', "population.csv": b"subject,grid,groups,listed\n",
+                 "exclusions.json": b'{"disputed":[]}', "result.json": b'{"rows":[]}'}  # fmt: skip
+        self.editions[id] = edition_files({
+            "as_of": heads, "files": files, "id": id, "list": "grids", "period": "2022Q1", "seen": heads, "v": 1,
+            "version": 1, **changed,
+        }, self.ring.newest)  # fmt: skip
+        digest = hashlib.sha256(self.editions[id]["published.json"]).hexdigest()
+        return [await edition(self.ledger, journal, id, digest=digest) for journal in journals]
+
     async def erase(self, journal: str, subject: str) -> Sealed:
         return await run(self.ledger, lambda view: accounts.erase(view, journal, self.act(), subject=subject), journal)
 
@@ -195,7 +223,8 @@ class Office:
     async def export(self, folder: Path, **more: Any) -> Summary:
         return await export(
             self.ledger, self.publisher, self.ring.newest, folder,
-            **{"recovery": RECOVERY.vkey, "witnesses": [], "packs": PACKS, "software": "jifen test", **more},
+            **{"recovery": RECOVERY.vkey, "witnesses": [], "packs": PACKS, "editions": self.editions,
+               "software": "jifen test", **more},
         )  # fmt: skip
 
     async def receipt(self, journal: str, seq: int, qr: bool = False) -> bytes:
@@ -204,6 +233,19 @@ class Office:
 
     async def text_receipt(self, journal: str, seq: int) -> str:
         return (await self.receipt(journal, seq)).decode()
+
+
+def edition_files(header: dict[str, Any], signer: Signer) -> dict[str, bytes]:
+    """The folder of a published list; `files` in the header are the bytes, and become their hashes."""
+    files: dict[str, bytes] = header["files"]
+    header = {**header, "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}}
+    frozen = codec.canonical(header)
+    published = codec.canonical({
+        "approved_by": ["stf_2", "stf_3"], "day": "2022-05-09", "edition": header["id"],
+        "frozen": hashlib.sha256(frozen).hexdigest(), "lines": [], "v": 1,
+    })  # fmt: skip
+    signed = signed_by(f"jifen-edition/v1\n{published.decode()}\n", signer)
+    return {**files, "edition.json": frozen, "published.json": published, "note": signed}
 
 
 async def rich_history(office: Office, seals: bool = True) -> None:
@@ -298,6 +340,10 @@ async def rich_history(office: Office, seals: bool = True) -> None:
     await office.decide("east", await office.object("east", "sub_b", "obj_3"), "withdrawn")
     await move(ledger, "east", "west", "sub_b")
     await office.decide("west", missing, "upheld")
+    # lists, of one journal and of two, and money for a grid that stood high in one
+    await office.publish_list("edn_1", "west")
+    ranked, _ = await office.publish_list("edn_2", "east", "west")
+    await fund(ledger, ranked, "edn_2")
 
 
 # falsifying -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.audit import audit
-from ledger.book import accounts, awards, benefits, holds
+from ledger.book import accounts, awards, benefits, editions, holds
 from ledger.engine import MIGRATIONS, Ledger
 from ledger.keys import Signer
 from ledger.model import Act, CapUse, Draft, Link, Sealed
@@ -241,6 +241,19 @@ async def benefit(ledger: Ledger, journal: str, redemption: str, **changed: Any)
     terms = {"merchant": "mer_1", "redemption": redemption, "scenario": "S13", "quantity": 3, "fen": 450, **changed}
     step = benefits.undo if "of" in terms else benefits.benefit
     return await run(ledger, lambda view: step(view, journal, act(ledger), **terms), journal)
+
+
+async def edition(ledger: Ledger, journal: str, id: str, **changed: Any) -> Sealed:
+    """A list was published."""
+    said = {"digest": hashlib.sha256(id.encode()).hexdigest(), "list": "grids", "period": "2022Q1", "version": 1}
+    said |= changed
+    return await run(ledger, lambda view: editions.edition(view, journal, act(ledger), id=id, **said), journal)
+
+
+async def fund(ledger: Ledger, of: Sealed | Link, edition: str, place: str = "p1", fen: int = 100_000) -> Sealed:
+    """A place is granted money for its rank in it."""
+    said: dict[str, Any] = {"edition": edition, "place": place, "fen": fen, "budget": "bud_1"}
+    return await run(ledger, lambda view: editions.fund(view, of.journal, act(ledger), of=of, **said), of.journal)
 
 
 async def release(ledger: Ledger, journal: str, name: str, expired: bool = False) -> Sealed | None:

@@ -2,7 +2,7 @@
 """The ledger a second time, as simple as it can be said: dictionaries, and nothing imported from the ledger.
 
 Written from docs/spec/entry.md and the design, so that one reading of the rules checks the other. It knows balances,
-lots, holds, caps, deeds, benefits, reversals and moves; it knows no bytes, hashes, databases or batches.
+lots, holds, caps, deeds, benefits, reversals, moves and lists; it knows no bytes, hashes, databases or batches.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Reference:
         self.bookings: list[Booking] = []
         self.holds: dict[str, Hold] = {}
         self.undone: set[str] = set()
+        self.lists: dict[str, str] = {}  # id of an edition → journal; of each one, once
+        self.granted: dict[tuple[str, str, str], int] = {}  # (journal, edition, place) → fen
 
     # small things --------------------------------------------------------------------------------------------
 
@@ -282,6 +284,16 @@ class Reference:
         if redemption in self.undone:
             raise No("redemption_closed")
         self.undone.add(redemption)
+
+    def publish(self, journal: str, edition: str) -> str:
+        assert edition not in self.lists
+        self.lists[edition] = journal
+        return edition
+
+    def grant(self, edition: str, place: str, fen: int) -> None:
+        """Money, of which points know nothing."""
+        assert fen > 0
+        self.granted[self.lists[edition], edition, place] = fen
 
     def sweep(self, journal: str, subject: str) -> None:
         for (j, account, unit, lot), amount in list(self.balances.items()):

@@ -35,6 +35,7 @@ async def test_a_rich_history_is_exported_and_holds(database_url: str, tmp_path:
     assert sum(told) == sum(done.journals.values()) and done.journals["east"] == len(rows)
     names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {"manifest", "keys.json", "verify.py", "epoch/leaves.jsonl", f"packs/{PACK}/pack.json"} <= names
+    assert {f"editions/edn_1/{name}" for name in ("published.json", "edition.json", "result.json", "note")} <= names
     assert {"east/checkpoint", "east/rotations", "west/entries.jsonl"} <= names
 
 
@@ -61,7 +62,28 @@ async def test_an_export_is_whole_or_not_there(tmp_path: Path) -> None:
             await office.export(tmp_path / "out")
         (tmp_path / "empty").mkdir()
         await office.export(tmp_path / "empty", packs=PACKS)
+        await office.publish_list("edn_1", "east")
+        with pytest.raises(ExportRefused, match="list edn_1"):
+            await office.export(tmp_path / "list", editions={})
     assert verifier.verify(str(tmp_path / "empty"), jobs=1)["ok"]
+
+
+async def test_only_published_lists_are_exported(tmp_path: Path) -> None:
+    """Those that an entry of the exported journals names, and none besides."""
+    clock = FixedClock()
+    async with opened(f"sqlite:///{tmp_path}/jifen.db", clock, whole=False) as ledger:
+        office = Office(ledger, clock, tmp_path)
+        for journal in ("east", "west"):
+            await office.open(journal)
+            await office.publish_list(f"edn_{journal}", journal)
+        await office.publish_list("edn_both", "east", "west")
+        drafts = {**office.editions, "edn_draft": office.editions["edn_both"]}
+        for folder, journals in (("out", None), ("half", ["west"])):
+            await office.export(tmp_path / folder, editions=drafts, journals=journals)
+            answer = verifier.verify(str(tmp_path / folder), jobs=1)
+            assert answer["ok"] and any("lists verify" in line for line in answer["cannot"]), answer["lines"]
+    found = {folder: {path.name for path in tmp_path.glob(f"{folder}/editions/*")} for folder in ("out", "half")}
+    assert {"out": {"edn_east", "edn_west", "edn_both"}, "half": {"edn_west", "edn_both"}} == found
 
 
 async def test_what_is_recorded_meanwhile_waits_for_the_next_export(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ledger import codec
-from ledger.book import accounts, awards, benefits, holds
+from ledger.book import accounts, awards, benefits, editions, holds
 from ledger.engine import Ledger
 from ledger.errors import Refusal
 from ledger.model import CapUse, Link, Sealed
@@ -35,8 +35,8 @@ _run_number = itertools.count()
 
 Op = tuple[str, int, int, int]
 OPS = ("award", "award", "award", "deduct", "hold", "hold", "capture", "capture", "release", "refund", "void", "expire",
-       "sweep", "reverse", "relot", "move", "advance", "settle", "use", "undo", "replay", "reuse",
-       "replace")  # fmt: skip
+       "sweep", "reverse", "relot", "move", "advance", "settle", "use", "undo", "list", "grant", "replay",
+       "reuse", "replace")  # fmt: skip
 op = st.tuples(st.sampled_from(OPS), st.integers(0, 11), st.integers(0, 600), st.integers(0, 11))
 
 
@@ -53,6 +53,7 @@ class World:
         self.sealed: list[Sealed] = []  # by booking of the model
         self.holds: list[str] = []
         self.benefits: list[tuple[Any, Sealed]] = []
+        self.lists: list[tuple[Any, Sealed]] = []
         self.sent: list[tuple[Step, str]] = []
 
     async def open(self) -> None:
@@ -99,6 +100,8 @@ class World:
                 self.sealed.append(value)
             elif name == "use":
                 self.benefits.append((expected, value))
+            elif name == "list":
+                self.lists.append((expected, value))
             elif name == "reverse":
                 data = (await self.ledger.entry(value.journal, value.seq)).fields["data"]
                 assert expected == (data["shortfall"], data["lapsed"])
@@ -192,6 +195,22 @@ class World:
             return (
                 lambda v: benefits.undo(v, made.journal, act, of=made.link("undoes"), **terms),
                 lambda: model.undo(new), (made.journal,),
+            )  # fmt: skip
+        if name == "list":
+            journal, new = self.journals[a % 3], f"edn_{self.tag}_{len(self.sent)}"
+            listed: Any = {"digest": f"{b:064x}", "list": "grids", "period": "2022Q1", "version": 1 + c}
+            return (
+                lambda v: editions.edition(v, journal, act, id=new, **listed), lambda: model.publish(journal, new),
+                (journal,),
+            )  # fmt: skip
+        if name == "grant":
+            if not self.lists:
+                return None
+            edition, made = self.pick(self.lists, a)
+            terms = {"edition": edition, "place": f"p{len(self.sent)}", "fen": 1 + b}
+            return (
+                lambda v: editions.fund(v, made.journal, act, of=made, budget="bud_1", **terms),
+                lambda: model.grant(**terms), (made.journal,),
             )  # fmt: skip
         if name == "relot":
             from_lot = lot or "9999-12-31"
@@ -297,6 +316,12 @@ class World:
             lots = {lot: [hold.held[lot], hold.spent.get(lot, 0)] for lot in hold.lots}
             counted = (hold.state, hold.captured, hold.released, hold.refunded, hold.grace, hold.captor)
             assert (row[0], *counted, lots) == (*row[:7], orjson.loads(row[7]))
+        said = [(row[0], codec.decode(bytes(row[1]))["data"]) for row in await self.ledger.fetch(
+            f"SELECT journal, body FROM entry WHERE journal IN {here} AND kind IN ('edition', 'fund')"
+        )]  # fmt: skip
+        assert model.lists == {data["id"]: journal for journal, data in said if "id" in data}
+        funds = {(journal, data["edition"], data["place"]): data["fen"] for journal, data in said if "fen" in data}
+        assert model.granted == funds
         for unit in ("standing", "points"):
             for journal in self.journals:
                 assert 0 == sum(v for k, v in stored.items() if k[0] == journal and k[2] == unit)

@@ -21,7 +21,8 @@ import pytest
 
 from ledger import verifier
 from ledger.statements import Statements
-from tests.export_maker import FIRST, PACK, RECOVERY, THIRD, Forger, Office, notes, rich_history, signed_by
+from ledger.verify import anchor
+from tests.export_maker import FIRST, LISTED, PACK, RECOVERY, THIRD, Forger, Office, notes, rich_history, signed_by
 from tests.ledgers import FixedClock, opened
 
 OLD_PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.9*/bin/python"))[:1] + [
@@ -378,6 +379,43 @@ def other_keys(forger: Forger) -> None:
     forger.manifest()
 
 
+def remade(change: Callable[[Any], Any], edition: str = "edn_1", journal: str = "west") -> Forgery:
+    """A frozen list says something else, and everything above it is made good: its hashes, entry and signatures."""
+
+    def forge(forger: Forger) -> None:
+        folder = forger.folder / "editions" / edition
+        header, published = (json.loads((folder / name).read_bytes()) for name in ("edition.json", "published.json"))
+        change(header)
+        (folder / "edition.json").write_bytes(verifier.canonical(header))
+        published["frozen"] = verifier.sha256(verifier.canonical(header)).hex()
+        data = verifier.canonical(published)
+        (folder / "published.json").write_bytes(data)
+        (folder / "note").write_bytes(signed_by(f"jifen-edition/v1\n{data.decode()}\n", THIRD))
+        seq, digest = forger.find(journal, "edition"), verifier.sha256(data).hex()
+        forger.history(journal, lambda entries: entries[seq]["data"].update(digest=digest))
+
+    return forge
+
+
+def other_folder(source: str | None, edition: str) -> Forgery:
+    """The folder of a list is gone, or another one's copy; the manifest says so."""
+
+    def forge(forger: Forger) -> None:
+        top = forger.folder / "editions"
+        shutil.rmtree(top / edition, ignore_errors=True)
+        if source:
+            shutil.copytree(top / source, top / edition)
+        names = [path.relative_to(forger.folder).as_posix() for path in top.glob("*/*")]
+
+        def change(info: Any) -> None:
+            kept = {name: digest for name, digest in info["files"].items() if not name.startswith("editions/")}
+            info["files"] = kept | {name: verifier.sha256((forger.folder / name).read_bytes()).hex() for name in names}
+
+        forger.manifest(change)
+
+    return forge
+
+
 def one_signature(data: bytes) -> bytes:
     return b"".join(signed_by(one.decode().partition("\n\n")[0] + "\n", FIRST) for one in notes(data))
 
@@ -487,6 +525,15 @@ FORGERIES: dict[str, tuple[Forgery, str, str]] = {
                                                      "decides no objection"),
     "a decision that is none": (entry("decision", lambda e: e["data"].update(outcome="maybe")), "", "data.outcome"),
     "a decision made twice": (again("decision"), "", "a second decision"),
+    "a list published twice": (again("edition"), "", "a second edition"),
+    "a list of no version": (entry("edition", lambda e: e["data"].update(version=0)), "", "data.version"),
+    "a list that posts": (entry("edition", lambda e: e.update(postings=[
+        {"account": "issuer", "amount": -5, "unit": "points"},
+        {"account": "fund:p1", "amount": 5, "unit": "points"}])), "", "an edition"),
+    "money granted twice": (again("fund"), "", "a second fund"),
+    "money by another list": (entry("fund", lambda e: e["data"].update(edition="edn_1")), "", "no edition of this id"),
+    "money by no list": (entry("fund", lambda e: e.update(links=[])), "", "no such links"),
+    "money that is taken": (entry("fund", lambda e: e["data"].update(fen=-1)), "", "data.fen"),
     "a pack without its hash": (entry("policy", lambda e: e["data"]["pack"].pop("hash"), 1), "", "data.pack"),
     "an account opened twice": (again("open", 1), "", "already"),
     "instants that fall back": (entry("award", lambda e: e.update(recorded_at="2022-03-01T08:00:00.000000Z"), 3), "",
@@ -503,6 +550,38 @@ FORGERIES: dict[str, tuple[Forgery, str, str]] = {
                                 f"packs/{PACK}/pack.json", "another hash"),
     "a pack told otherwise": (file(f"packs/{PACK}/pack.toml", lambda data: data.replace(b"tiny", b"tall")),
                               f"packs/{PACK}", "something else"),
+    "a pack whose lists were changed": (file(f"packs/{LISTED}/lists.toml", lambda data: data.replace(b"red", b"rod")),
+                                        f"packs/{LISTED}", "something else"),
+    "a list's result that was changed": (file("editions/edn_1/result.json", lambda data: data + b" "),
+                                         "editions/edn_1/result.json", "edition.json names"),
+    "a list's header that was changed": (file("editions/edn_1/edition.json", replaced(b"grids", b"grits")),
+                                         "editions/edn_1/edition.json", "published.json names"),
+    "a list's publication that was changed": (file("editions/edn_1/published.json", replaced(b"stf_2", b"stf_4")),
+                                              "editions/edn_1/published.json", "is not what was published"),
+    "a list signed over something else": (file("editions/edn_1/note", lambda _: signed_by("x\n", THIRD)),
+                                          "editions/edn_1/note", "not over published.json"),
+    "a list signed by a stranger": (file("editions/edn_1/note", lambda data: signed_by(
+        data.decode().partition("\n\n")[0] + "\n", RECOVERY)), "editions/edn_1/note", "signed by no key"),
+    "a list without its folder": (other_folder(None, "edn_1"), "editions/edn_1", "names it"),
+    "a list that was not published": (other_folder("edn_1", "edn_0"), "editions/edn_0", "no entry names it"),
+    "another list's folder": (other_folder("edn_2", "edn_1"), "editions/edn_1/published.json", "is not what was"),
+    "a list from other entries": (entry("award", lambda e: e.update(request="0" * 64)), "editions/edn_1",
+                                  "by another leaf"),
+    "a list from an entry that is none": (remade(lambda h: h["seen"]["west"].update(leaf="0" * 64)),
+                                          "editions/edn_1/edition.json", "by another leaf"),
+    "a list from entries after it": (remade(lambda h: h["as_of"]["west"].update(size=h["as_of"]["west"]["size"] + 1)),
+                                     "editions/edn_1/edition.json", "came before its own"),
+    "a list from nothing": (remade(lambda h: h["as_of"]["west"].update(size=0)), "editions/edn_1/edition.json",
+                            "came before its own"),
+    "a list from no journal": (remade(lambda h: h["as_of"].update(north={"leaf": "0" * 64, "size": 1})),
+                               "editions/edn_1/edition.json", "which there is not"),
+    "a list of another period": (remade(lambda h: h.update(period="2022Q2")), "editions/edn_1/edition.json",
+                                 "another list, period"),
+    "a list of another form": (remade(lambda h: h.pop("seen")), "editions/edn_1/edition.json", "of version 1"),
+    "a list's file in no header": (remade(lambda h: h["files"].pop("result.json")), "editions/edn_1/result.json",
+                                   "edition.json names"),
+    "a list's file in no folder": (remade(lambda h: h["files"].update(more="0" * 64)), "editions/edn_1/more",
+                                   "none of this name"),
     "keys without their past": (other_keys, "east/0", "not in keys.json"),
     "a journal left out": (lost_journal, "epoch/leaves.jsonl", "exactly the exported journals"),
     "an epoch left out": (file("epoch/leaves.jsonl", lambda data: data.split(b"\n", 1)[1]), "epoch/0", "number"),
@@ -583,6 +662,30 @@ def test_an_export_older_than_the_pin_is_refused(made: Path, forger: Forger) -> 
     unsigned = forger.folder.parent / "unsigned"
     unsigned.write_bytes(signed_by("\n".join(text[:3]) + "\n", RECOVERY))
     assert "no key of this history" in check(made / "out", unsigned)["findings"][0]["what"]
+
+
+COPIES: dict[str, Callable[[bytes], bytes]] = {
+    "no last line feed": lambda pin: pin[:-1],
+    "CRLF": lambda pin: pin.replace(b"\n", b"\r\n"),
+    "CRLF but for the last": lambda pin: pin[:-1].replace(b"\n", b"\r\n"),
+    "byte order mark": lambda pin: b"\xef\xbb\xbf" + pin,
+    "empty lines after it": lambda pin: pin + b"\r\n\n",
+}
+
+
+@pytest.mark.parametrize("copied", [pytest.param(copied, id=name) for name, copied in COPIES.items()])
+def test_a_pin_may_have_been_copied(made: Path, forger: Forger, copied: Callable[[bytes], bytes]) -> None:
+    """From a QR code into a file, through an editor or a mail: it pins the same, and not a letter more may differ."""
+    pin, path = (made / "retired.checkpoint").read_bytes(), forger.folder.parent / "pin.txt"
+    path.write_bytes(copied(pin))
+    as_it_was, as_copied = check(made / "out", made / "retired.checkpoint"), check(made / "out", path)
+    assert as_copied["ok"] and as_copied["anchored"]
+    assert as_it_was["journals"] == as_copied["journals"]
+    assert anchor.read_pin(pin) == anchor.read_pin(copied(pin))
+    at = len(pin) - 12  # in the signature
+    path.write_bytes(copied(pin[:at] + (b"B" if pin[at : at + 1] == b"A" else b"A") + pin[at + 1 :]))
+    answer = check(made / "out", path)
+    assert not answer["ok"] and not answer["anchored"], answer["lines"]
 
 
 def test_inputs_that_are_none_exit_with_2(made: Path, tmp_path: Path) -> None:

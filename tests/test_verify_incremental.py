@@ -140,6 +140,8 @@ async def lived(made: Town) -> tuple[list[bytes], dict[str, int]]:
     await ledgers.move(ledger, "east", "west", "sub_1")
     used = await ledgers.benefit(ledger, "west", "rdm_used")
     gone = await ledgers.benefit(ledger, "west", "rdm_gone")
+    listed = await ledgers.edition(ledger, "west", "edn_old")
+    await ledgers.fund(ledger, listed, "edn_old", "p1")
     await ledgers.benefit(ledger, "west", "rdm_gone", of=gone.link("undoes"))
     for journal in ("east", "west"):
         await make_seals(ledger, journal)
@@ -160,6 +162,8 @@ async def lived(made: Town) -> tuple[list[bytes], dict[str, int]]:
     await made.post("east", 240, "more")
     await made.post("west", 5, "more")
     await ledgers.benefit(ledger, "west", "rdm_used", of=used.link("undoes"))
+    await ledgers.fund(ledger, listed, "edn_old", "p2")
+    await ledgers.edition(ledger, "west", "edn_new")
     for journal in ("east", "west"):
         await make_seals(ledger, journal)
     await made.publisher.publish(epoch=True)
@@ -323,6 +327,21 @@ async def test_a_benefit_is_undone_once_whatever_lies_between(past: Past) -> Non
         forge(ledger.url, f"DELETE FROM reversed WHERE journal = 'west' AND seq = {seq}")
         await ledgers.benefit(ledger, "west", "rdm_gone", of=Link("undoes", "west", seq, bytes(leaf).hex()))
         assert not (await agree(ledger, past.held)).ok
+
+
+@pytest.mark.parametrize("kind", ["edition", "fund"])
+async def test_a_list_is_published_and_paid_once_whatever_lies_between(past: Past, kind: str) -> None:
+    """A list published before the start, or its money granted, and once more after it: found, as by the full check."""
+    async with past.again() as ledger:
+        sql = "SELECT seq, leaf FROM entry WHERE journal = 'west' AND kind = 'edition' ORDER BY seq"
+        seq, leaf = (await ledger.fetch(sql))[0]
+        ledger.clock.advance(days=30)
+        if kind == "edition":
+            await ledgers.edition(ledger, "west", "edn_old")
+        else:
+            await ledgers.fund(ledger, Link("grants", "west", seq, bytes(leaf).hex()), "edn_old", "p1")
+        report = await agree(ledger, past.held)
+        assert not report.ok and "a second" in report.findings[0].what
 
 
 async def test_pins_of_another_history_start_nothing(past: Past) -> None:

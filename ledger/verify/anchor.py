@@ -32,7 +32,8 @@ class BadPin(ValueError):
 
 
 def read_pin(data: bytes) -> tuple[note.Note, note.Checkpoint]:
-    """A checkpoint, or the one in a receipt. Raises `BadPin`."""
+    """A checkpoint, or the one in a receipt; copies may have other line ends: docs/spec/export.md. Raises `BadPin`."""
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
     try:
         is_receipt = data.startswith(b"c2sp.org/tlog-proof")
         signed = parse_receipt(data).checkpoint_note if is_receipt else note.parse_note(data)

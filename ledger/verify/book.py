@@ -121,7 +121,7 @@ class Book:
         self.losses: list[tuple[int, dict[str, Any]]] = []
         self.seals: list[tuple[int, dict[str, Any]]] = []
         self.sealed: dict[int, dict[str, Any]] = {}  # what a seal of that size must say
-        self.once: set[tuple[str, str]] = set()  # what is said once of an id: (objection | decision | benefit, id)
+        self.once: set[tuple[str, ...]] = set()  # what is said once of an id: (objection | benefit | edition | …, id)
         self.abroad = Abroad()
         self.live = 0  # counts in memory
         self.until: dict[Cap, str] = {}  # last day of each window

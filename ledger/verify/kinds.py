@@ -22,6 +22,7 @@ from ledger.verify.reading import (
     is_instant,
     is_month,
     is_name,
+    is_period,
     is_whole,
     need,
 )
@@ -281,9 +282,9 @@ def _said(book: Book, entry: Entry) -> None:
     _once(book, entry["kind"], entry["data"]["id"])
 
 
-def _once(book: Book, what: str, id: str) -> None:
-    need((what, id) not in book.once, f"a second {what} with this id")
-    book.once.add((what, id))
+def _once(book: Book, *said: str) -> None:
+    need(said not in book.once, f"a second {said[0]} with this id")
+    book.once.add(said)
 
 
 def _linked(book: Book, entry: Entry, rel: str) -> dict[str, Any]:
@@ -570,6 +571,36 @@ def _benefit(book: Book, entry: Entry) -> None:
     book.abroad.reversals[place] = (entry["seq"], 0, "")
 
 
+# lists -------------------------------------------------------------------------------------------------------------
+
+
+def _edition(book: Book, entry: Entry) -> None:
+    data = exactly(entry.get("data"), ("digest", "id", "list", "period", "version"))
+    named = is_name(data["id"]) and is_name(data["list"]) and is_period(data["period"])
+    need(named and is_hash(data["digest"]) and is_whole(data["version"], 1), "data has not the fields of its kind")
+    need(entry["lines"] == [], "an edition posts nothing")
+    _once(book, *published(entry))
+
+
+def _fund(book: Book, entry: Entry) -> None:
+    """Money for a place that stands in an edition of this journal, once."""
+    data = exactly(entry.get("data"), ("budget", "edition", "fen", "place"))
+    named = is_name(data["budget"]) and is_name(data["edition"]) and is_name(data["place"])
+    need(named and is_whole(data["fen"], 1), "data has not the fields of its kind")
+    need(entry["lines"] == [], "a fund posts nothing")
+    link = _link(entry, "grants")
+    need("journal" not in link, "it grants by an edition of another journal")
+    made = _linked(book, entry, "grants")
+    need(made["kind"] == "edition" and made["data"]["id"] == data["edition"], "it links no edition of this id")
+    _once(book, *published(entry))
+
+
+def published(entry: Entry) -> tuple[str, ...]:
+    """What an edition or a fund says, and may say once in its journal."""
+    data = entry["data"]
+    return ("edition", data["id"]) if entry["kind"] == "edition" else ("fund", data["edition"], data["place"])
+
+
 # moving ------------------------------------------------------------------------------------------------------------
 
 
@@ -665,7 +696,7 @@ _RULES: dict[str, Callable[[Book, Entry], None]] = {
     "open": _open, "policy": _policy, "key": _key, "seal": _seal, "award": _award, "deduct": _award,
     "reverse": _reverse, "expire": _expire, "relot": _relot, "erase": _erase, "hold": _hold, "capture": _capture,
     "refund": _refund, "void": _refund, "release": _release, "settle": _settle, "benefit": _benefit, "move": _move,
-    "objection": _objection, "decision": _decision,
+    "objection": _objection, "decision": _decision, "edition": _edition, "fund": _fund,
 }  # fmt: skip
-_LINKED = frozenset({"capture", "refund", "void", "release", "reverse"})
+_LINKED = frozenset({"capture", "refund", "void", "release", "reverse", "fund"})
 _MAY_LINK = frozenset({"award", "deduct", "move", "objection", "decision", "benefit"})

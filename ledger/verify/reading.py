@@ -30,6 +30,7 @@ class Fault(Exception):
 
 _hash = re.compile(r"[0-9a-f]{64}").fullmatch
 _day = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_period = re.compile(r"(?!0000)\d{4}(?:Q[1-4]|-(?:0[1-9]|1[0-2]))?", re.ASCII).fullmatch
 _instant = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
 _role = re.compile(r"(subject|held|minus|debt|merchant|fund):.", re.DOTALL).match
 
@@ -47,7 +48,7 @@ _MORE = {
 _SUBJECT = frozenset(
     {"award", "deduct", "hold", "release", "reverse", "expire", "relot", "move", "erase", "objection", "decision"}
 )
-_NOBODY = frozenset({"policy", "key", "capture", "refund", "void", "settle", "benefit", "seal"})
+_NOBODY = frozenset({"policy", "key", "capture", "refund", "void", "settle", "benefit", "edition", "fund", "seal"})
 _PLAIN = frozenset({"issuer", "expired", "redeemed", "adjustment"})
 _HOLDERS = ("subject:", "held:", "minus:", "debt:")
 
@@ -93,6 +94,11 @@ def is_day(value: object) -> bool:
 
 def is_month(value: object) -> bool:
     return type(value) is str and is_day(f"{value}-01")
+
+
+def is_period(value: object) -> bool:
+    """A year, a quarter or a month: `2026`, `2026Q3`, `2026-09`."""
+    return type(value) is str and _period(value) is not None
 
 
 def is_instant(value: object) -> bool:

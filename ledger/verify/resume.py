@@ -20,6 +20,7 @@ from ledger.seals import states_query
 from ledger.states import NOTHING, State, States
 from ledger.verify import derived
 from ledger.verify.book import Book, Held, Member, Place
+from ledger.verify.kinds import published
 from ledger.verify.source import Row, Source
 from ledger.verify.spine import Spine
 
@@ -226,6 +227,9 @@ def _start(log: Trusted, seal: int, data: dict[str, Any], last: dict[str, Any], 
     for (seq,) in source.rows(seldom + " ORDER BY seq", journal, "seal", size, seal + 1):
         stated = log.entry(seq)["data"]
         book.sealed[stated["as_of_size"]] = stated
+    listed = "SELECT seq FROM entry WHERE journal = ? AND kind IN ('edition', 'fund') AND seq < ?"
+    for (seq,) in source.rows(listed, journal, size):
+        book.once.add(published(log.entry(seq)))
     _enter(book, subjects, first)
     return Start(log, size, seal, leaf, states, newest, book, genesis)
 

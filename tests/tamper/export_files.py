@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -163,6 +164,32 @@ def mixed(stage: Stage) -> Iterator[Miss]:
                 yield _judge(stage, where, f"older: {chosen}, manifest signed anew")
 
 
+def lists_remade(stage: Stage) -> Iterator[Miss]:
+    """A file of a published list is another, and so are the hashes and signatures above it, as far as somebody went."""
+    top = stage.deployment.export / "editions"
+    while True:
+        path = stage.draw.choice(sorted(path for path in top.glob("*/*") if path.name != "note"))
+        where = stage.fresh() / path.relative_to(stage.deployment.export).parent
+        data = path.read_bytes()
+        (where / path.name).write_bytes(one_byte(data, stage.draw.randrange(len(data)), stage.draw))
+        for file, name in (("edition.json", "files"), ("published.json", "frozen")):
+            if path.name == "published.json" or stage.draw.random() < 0.2:
+                break
+            if path.name == file:
+                continue
+            said = json.loads((where / file).read_bytes())
+            if name == "frozen":
+                said[name] = hashlib.sha256((where / "edition.json").read_bytes()).hexdigest()
+            elif path.name in said[name]:
+                said[name][path.name] = hashlib.sha256((where / path.name).read_bytes()).hexdigest()
+            (where / file).write_bytes(codec.canonical(said))
+        else:
+            published = (where / "published.json").read_bytes().decode()
+            (where / "note").write_bytes(signed_by(f"jifen-edition/v1\n{published}\n", THIRD))
+        folder.manifest(stage.folder / "export")
+        yield _judge(stage, stage.folder / "export", f"editions/{where.name}/{path.name}", "editions")
+
+
 # whole histories ------------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +276,7 @@ CLASSES: dict[str, Class] = {
     "fields of the manifest": manifest_fields,
     "keys.json replaced": keys_replaced,
     "files missing, added, renamed": files_changed,
+    "published lists remade": lists_remade,
     "two exports mixed": mixed,
     "fields of epochs": epoch_fields,
     "an export rechained": rechained(as_before, THIRD),

@@ -66,7 +66,7 @@ def write(past: Past, folder: Path, signing: Signing = as_before, signer: Signer
     put(folder, "epoch/checkpoint", points[""][-1][1])
     stated = {"keys": past.keys(), "origin": NAME, "recovery": RECOVERY.vkey, "v": 1, "witnesses": []}
     put(folder, "keys.json", codec.encode(stated) + b"\n")
-    for name, data in past.packs.items():
+    for name, data in past.beside.items():
         put(folder, name, data)
     shutil.copy(verifier.__file__, folder / "verify.py")
     manifest(folder, signer)

@@ -21,7 +21,7 @@ from ledger.errors import Refusal
 from ledger.model import CapUse, Draft, Sealed
 from ledger.seals import make_seals
 from tests.export_maker import PACK, TERMS, Office, rich_history
-from tests.ledgers import FixedClock, capture, hold, move, opened, refund, release, relot, run, sweep
+from tests.ledgers import FixedClock, capture, fund, hold, move, opened, refund, release, relot, run, sweep
 
 JOURNALS = ("east", "north", "west")
 
@@ -91,6 +91,9 @@ async def _build(found: Deployment, days: int, url: str) -> None:
             if day % 8 == 7:
                 for journal in JOURNALS:
                     await make_seals(ledger, journal)
+                ranked, *_ = await office.publish_list(f"edn_{day}", *JOURNALS)
+                for place in ("p1", "p2"):
+                    await fund(ledger, ranked, f"edn_{day}", place)
             if day == days // 2:
                 await office.publisher.publish(epoch=True)
                 found.old_pin.write_bytes(await office.published.note(""))

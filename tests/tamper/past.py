@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A deployment's entries in memory, to be changed as one likes; `mend` then makes everything agree again that can be
-computed without being the office: places, links, seals, trees, epochs. Who signs it is the caller's choice.
+computed without being the office: places, links, seals, lists, trees, epochs. Who signs it is the caller's choice.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from ledger import codec, merkle, note
 from ledger.keys import Signer
 from ledger.states import States
-from tests.export_maker import FIRST, NAME, RECOVERY, SECOND, THIRD, notes, signed_by
+from tests.export_maker import FIRST, NAME, RECOVERY, SECOND, THIRD, edition_files, notes, signed_by
 
 SIGNERS = (FIRST, SECOND, THIRD, RECOVERY)
 Entry = dict[str, Any]
@@ -34,9 +35,14 @@ class Past:
         self.leaves: dict[str, list[bytes]] = {}
         self.bodies: dict[str, list[bytes]] = {}
         self.notes: dict[str, list[tuple[int, Sequence[Signer], bool]]] = {}  # size, who signed, whether a rotation
-        self.packs = {
-            str(path.relative_to(folder)): path.read_bytes() for path in folder.glob("packs/**/*") if path.is_file()
+        self.beside = {
+            str(path.relative_to(folder)): path.read_bytes()
+            for top in ("packs", "editions")
+            for path in folder.glob(f"{top}/**/*")
+            if path.is_file()
         }
+        self.headers = {path.parent.name: path.read_bytes() for path in folder.glob("editions/*/edition.json")}
+        self.digests = {id: {self._digest(id)} for id in self.headers}  # what entries state of a list, before and after
         for path in sorted(folder.glob("*/entries.jsonl")):
             journal = path.parent.name
             self.entries[journal] = [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -70,6 +76,7 @@ class Past:
             for entry in rows:
                 for link in entry["links"]:
                     link["_to"] = tuple(link["_to"])
+        other.beside, other.digests = dict(self.beside), {id: set(said) for id, said in self.digests.items()}
         other.epochs = [dict(one) for one in self.epochs]
         other.notes = {log: list(rows) for log, rows in self.notes.items()}
         return other
@@ -103,8 +110,37 @@ class Past:
         return self
 
     def _ready(self, journal: str, seq: int, done: Mapping[Any, Any], here: set[Any]) -> bool:
-        links = self.entries[journal][seq]["links"]
-        return all(link.get("_to") in done or link.get("_to") not in here for link in links)
+        entry = self.entries[journal][seq]
+        if any(link.get("_to") in here and link.get("_to") not in done for link in entry["links"]):
+            return False
+        heads = self._header(entry).get("as_of", {})
+        sizes = {name: self.size_now(name, head["size"]) for name, head in heads.items()}
+        return not here or all(len(self.leaves.get(name, ())) >= size for name, size in sizes.items())
+
+    def _header(self, entry: Entry) -> dict[str, Any]:
+        """What the list was frozen with that this entry publishes; nothing where it was made to state another."""
+        data = entry.get("data")
+        if "_keep" in entry or entry["kind"] != "edition" or not isinstance(data, dict):
+            return {}
+        known = data.get("digest") in self.digests.get(str(data.get("id")), ())
+        return json.loads(self.headers[data["id"]]) if known else {}
+
+    def _digest(self, id: str) -> str:
+        return hashlib.sha256(self.beside[f"editions/{id}/published.json"]).hexdigest()
+
+    def _freeze(self, entry: Entry, header: dict[str, Any]) -> None:
+        """The same list, over the entries as they are now."""
+        id = entry["data"]["id"]
+        for heads in (header["as_of"], header["seen"]):
+            for journal, head in heads.items():
+                size = self.size_now(journal, head["size"])
+                if 0 < size <= len(self.leaves.get(journal, ())):
+                    head.update(size=size, leaf=self.leaves[journal][size - 1].hex())
+        files = {name: self.beside[f"editions/{id}/{name}"] for name in header["files"]}
+        made = edition_files({**header, "files": files}, THIRD)
+        self.beside |= {f"editions/{id}/{name}": data for name, data in made.items()}
+        entry["data"]["digest"] = self._digest(id)
+        self.digests[id].add(self._digest(id))
 
     def _seals_due(self, journal: str) -> dict[int, Entry]:
         due: dict[int, Entry] = {}
@@ -125,6 +161,8 @@ class Past:
             for link in entry["links"]:
                 if link.get("_to") in done:
                     link["seq"], link["leaf"] = done[link["_to"]]
+        if header := self._header(entry):
+            self._freeze(entry, header)
         body = plain(entry)
         leaf = codec.leaf_hash(body)
         self.bodies[journal].append(body)
