@@ -9,7 +9,10 @@ from typing import Any
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import local_day, rfc3339
+from rules.engine.list_wording import list_statement
+from rules.engine.lists import ListRule
 from rules.engine.model import Pack
+from rules.engine.wording import LANGS
 from rules.publishing.publishing import Proposal
 
 SHORT_MIN = 8  # of a hash: enough to mean one pack
@@ -66,5 +69,12 @@ def _told(world: World, pack: Pack, published_at: int | None, today: date) -> di
         "approval": pack.approval.model_dump(mode="json"),
         "bands": [band.model_dump(mode="json") for band in pack.bands],
         "indicators": len(pack.indicators),
+        "lists": [_list(pack, rule) for rule in pack.lists.values()],
         "changes": [change.data() for change in world.publishing.changes(pack)],
     }
+
+
+def _list(pack: Pack, rule: ListRule) -> dict[str, Any]:
+    """A list of the pack by its head, and as a notice says it."""
+    head = rule.model_dump(mode="json", include={"code", "kind", "name", "about", "period"})
+    return {**head, "says": {lang: list_statement(pack, rule, lang) for lang in LANGS}}

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.schema()
 
 APRIL_2 = int(datetime(2022, 4, 2, 2, tzinfo=UTC).timestamp()) * 1_000_000
 DAY_US = 86_400_000_000
-NEW, LAST_OLD_DAY, FIRST_NEW_DAY = "1.1.0", date(2022, 4, 11), date(2022, 4, 12)
+NEW, LAST_OLD_DAY, FIRST_NEW_DAY = "1.2.0", date(2022, 4, 11), date(2022, 4, 12)
 
 THIRD = f"{STREET}004"
 
@@ -184,16 +184,16 @@ async def refused(work: Any) -> tuple[str, dict[str, Any]]:
 async def test_a_pack_becomes_the_rule_on_its_day(house: House, tmp_path: Path) -> None:
     """Adopted: in every journal, verified, exported; the day before is judged by the old pack, the day itself by it."""
     old, new = builtin_pack("huantai"), read_pack(pack_files())
-    assert [(1, "1.0.0")] == await house.policies(HERE) == await house.policies(THERE)
+    assert [(1, "1.1.0")] == await house.policies(HERE) == await house.policies(THERE)
     assert "approved" == await house.adopt(await house.propose())
     for journal in (HERE, THERE):
-        assert ["1.0.0", NEW] == [version for _, version in await house.policies(journal)]
+        assert ["1.1.0", NEW] == [version for _, version in await house.policies(journal)]
     assert (old, new.hash) == (house.world.pack, house.world.packs.newest().hash)  # a week to go
     house.now += 10 * DAY_US
     assert house.world.pack.hash == new.hash
     assert (100, old.hash) == await house.hour(LAST_OLD_DAY, "09:00")
     assert (200, new.hash) == await house.hour(FIRST_NEW_DAY, "09:00")
-    assert [(1, "1.0.0"), (2, NEW)] == await house.policies(await house.open_third())
+    assert [(1, "1.1.0"), (2, NEW)] == await house.policies(await house.open_third())
     assert (await verify(house.world, None, None)).data["ok"]
     await export(house.world, tmp_path / "out", [])
     assert {old.hash, new.hash} == {path.name for path in (tmp_path / "out" / "packs").iterdir()}
@@ -219,7 +219,7 @@ async def test_it_takes_two_people_over_the_whole_county(house: House) -> None:
     approval = await house.propose()
     assert "rejected" == (await house.world.desk.reject(APPROVER, approval, reason="不同意"))[0].state
     assert 1 == len(house.world.packs.packs) and {} == await house.world.publishing.published()
-    assert [(1, "1.0.0")] == await house.policies(HERE)
+    assert [(1, "1.1.0")] == await house.policies(HERE)
 
 
 async def test_a_week_of_notice(house: House) -> None:
@@ -243,7 +243,7 @@ async def test_a_take_over_is_spared_the_notice(database_url: str, tmp_path: Pat
         assert "approved" == await house.adopt(await house.propose(soon))
         act = Act("system", "2022-04-02", b"{}", "txn_close")
         await house.world.ledger.submit(CloseTakeover(HERE, act))
-        again = pack_files("1.2.0", date(2022, 4, 4))
+        again = pack_files("1.3.0", date(2022, 4, 4))
         assert "pack_notice_too_short" == (await refused(house.propose(again)))[0]
     finally:
         await house.world.close()
@@ -255,7 +255,7 @@ async def test_packs_only_change_forward(house: House) -> None:
     for edit, code in (
         (pack_files(pack=('"huantai"', '"other"')), "pack_other_line"),
         (pack_files(pack=("Asia/Shanghai", "Asia/Urumqi")), "pack_other_line"),
-        (pack_files("1.0.0"), "pack_version_not_higher"),
+        (pack_files("1.1.0"), "pack_version_not_higher"),
         (pack_files("0.9.9"), "pack_version_not_higher"),
         (pack_files(day=date(2022, 1, 1)), "pack_not_forward"),
     ):
@@ -268,7 +268,7 @@ async def test_packs_only_change_forward(house: House) -> None:
 
 async def test_of_two_proposals_at_once_one_wins(house: House) -> None:
     """Adopted in the same moment by two people: one pack is published, the other is refused for it."""
-    files = [pack_files("1.1.0", date(2022, 5, 1)), pack_files("1.2.0", date(2022, 5, 1))]
+    files = [pack_files("1.2.0", date(2022, 5, 1)), pack_files("1.3.0", date(2022, 5, 1))]
     approvals = [await house.propose(one) for one in files]
     answers = await asyncio.gather(
         house.adopt(approvals[0], COUNCIL), house.adopt(approvals[1], APPROVER), return_exceptions=True
@@ -288,7 +288,7 @@ async def test_a_journal_that_opens_meanwhile_is_not_missed(house: House) -> Non
     code, facts = await refused(house.world.ledger.submit(command))
     assert ("queue_full", 1) == (code, facts["retry_after"])
     assert "approved" == await house.adopt(approval)
-    assert ["1.0.0", NEW] == [version for _, version in await house.policies(journal)]
+    assert ["1.1.0", NEW] == [version for _, version in await house.policies(journal)]
 
 
 @pytest.mark.schema("ledger")
@@ -408,7 +408,7 @@ async def test_another_process_notices(house: House, tmp_path: Path) -> None:
 async def test_new_software_changes_nobodys_rules(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The founding pack is kept as it was when the first journal was opened; another that ships is only a proposal."""
     founded = house.world.pack.hash
-    shipped = read_pack(pack_files("1.0.0", date(2022, 1, 1)))
+    shipped = read_pack(pack_files("1.1.0", date(2022, 1, 1)))
     monkeypatch.setattr("rules.shelf.builtin_pack", lambda name: shipped)
     later = house.another()
     await later.open()
@@ -416,7 +416,7 @@ async def test_new_software_changes_nobodys_rules(house: House, monkeypatch: pyt
         assert [founded] == [pack.hash for pack in later.packs.packs] and founded == later.packs.first.hash
         assert {"g3-residents.toml", "proposal.txt"} <= (await later.packs.files(later.packs.first)).keys()
         with pytest.raises(Refusal) as refused:
-            await later.publishing.propose(LEADER, pack_files("1.0.0", date(2022, 1, 1)))
+            await later.publishing.propose(LEADER, pack_files("1.1.0", date(2022, 1, 1)))
         assert "pack_version_not_higher" == refused.value.code
     finally:
         await later.close()
@@ -424,7 +424,7 @@ async def test_new_software_changes_nobodys_rules(house: House, monkeypatch: pyt
 
 def test_what_changes_is_said_in_words() -> None:
     """Old and new value in both languages; what is gone and what is new; a new date for the whole pack is no change."""
-    first, second = read_pack(pack_files()), read_pack(pack_files("1.2.0", date(2022, 6, 1)))
+    first, second = read_pack(pack_files()), read_pack(pack_files("1.3.0", date(2022, 6, 1)))
     assert [] == list(changes(first, second))
     told = {change.code: change for change in changes(builtin_pack("huantai"), first)}
     assert ("changed", "removed") == (told["RE-01"].kind, told["RE-02"].kind)
@@ -457,6 +457,9 @@ async def test_the_notice_over_http(house: House, monkeypatch: pytest.MonkeyPatc
 
         before = (await client.get("/v1/packs")).json()
         assert ([], 1) == (before["coming"], len(before["items"]))
+        red = next(one for one in before["items"][0]["lists"] if one["code"] == "red")
+        assert ("honour", "bodies", "month") == (red["kind"], red["about"], red["period"])
+        assert "期末信用分满 1030 分" in red["says"]["zh"] and "Every month" in red["says"]["en"]
         (waiting,) = (await call("council", "GET", "/approvals")).json()["items"]
         assert ("pack", approval, 1) == (waiting["kind"], waiting["id"], waiting["rows"])
         assert NEW in waiting["why"][0]["detail"]
@@ -483,6 +486,7 @@ async def test_the_notice_over_http(house: House, monkeypatch: pytest.MonkeyPatc
         assert 404 == (await client.get("/v1/packs/nothing")).status_code
         page = await client.get("/packs")
         assert 200 == page.status_code and "还有 10 天" in page.text
+        assert "红旗网格：人均满 1003 分" in page.text  # the lists in force
         assert "<b>" not in page.text and "&lt;b&gt;" in page.text
 
 
@@ -505,7 +509,8 @@ def test_the_command_line(office: Office, tmp_path: Path) -> None:  # noqa: F811
     assert "[forbidden]" in office.do("approve", made["approval"], "--as", "admin", status=2)["err"]
     assert "approved" == office.do("approve", made["approval"], "--as", "council")["state"]
     states = [(one["version"], one["state"]) for one in office.do("packs", "list")["items"]]
-    assert [("1.0.0", "in_force"), (NEW, "coming")] == states
+    assert [("1.1.0", "in_force"), (NEW, "coming")] == states
+    assert "期末信用分满 1030 分" in office.do("packs", "show", "1.1.0")["lists"][4]["says"]["zh"]
     office.do("packs", "show", NEW, "--out", tmp_path / "copy")
     assert load_files(folder) == load_files(tmp_path / "copy")
     assert office.do("verify")["ok"]

@@ -64,7 +64,7 @@ def _fits(word: str, wanted: Any, value: Any, rule: dict[str, Any], whole: dict[
 
 
 def test_the_schema_is_current() -> None:
-    """The stored file is what the model says; `jifen packs schema docs/reference/pack.schema.json` writes it anew."""
+    """The stored file is what the model says: `schema()` of rules/engine/schema.py, indented by two."""
     stored = (ROOT / "docs" / "reference" / "pack.schema.json").read_text("utf-8")
     assert json.dumps(schema(), ensure_ascii=False, indent=2) + "\n" == stored
 

@@ -26,14 +26,14 @@ _STATES = {
 }  # fmt: skip
 _SAID = {
     "zh": {
-        "reads": "{id} {version}：{count} 个指标，指纹 {hash}",
+        "reads": "{id} {version}：{count} 个指标，{lists} 份榜单，指纹 {hash}",
         "examples": "{held}/{count} 个例子成立",
         "proposed": "{approval}：{id} {version} 已提出，{day} 起适用；请另一个人 jifen approve {approval} --as 用户名",
         "from": "{day} 起",
         "left": "还有 {days} 天",
     },
     "en": {
-        "reads": "{id} {version}: {count} indicators, hash {hash}",
+        "reads": "{id} {version}: {count} indicators, {lists} lists, hash {hash}",
         "examples": "{held} of {count} examples hold",
         "proposed": "{approval}: {id} {version}, from {day}, is proposed; next: jifen approve {approval} --as OTHER",
         "from": "from {day}",
@@ -57,7 +57,8 @@ def test(folder: Path, lang: messages.Lang) -> Result:
     if ran[0].state == "passed":
         ran.append(mutation(report.pack))
     result = _result(report, ran, lang)
-    count = sum(len(indicator.examples) for indicator in report.pack.indicators.values())
+    tested = (*report.pack.indicators.values(), *report.pack.lists.values())
+    count = sum(len(one.examples) for one in tested)
     held = count - len(ran[0].findings)
     result.lines.append(_SAID[lang]["examples"].format(held=held, count=count))
     result.data |= {"examples": count, "held": held}
@@ -91,7 +92,8 @@ def _result(report: GateReport, stages: Sequence[Stage], lang: messages.Lang) ->
     lines = [_line(name, one, lang) for name, _, one in found]
     if (pack := report.pack) is not None:
         data |= {"id": pack.id, "version": pack.version, "hash": pack.hash}
-        facts = {"id": pack.id, "version": pack.version, "count": len(pack.indicators), "hash": pack.hash}
+        facts = {"id": pack.id, "version": pack.version, "hash": pack.hash}
+        facts |= {"count": len(pack.indicators), "lists": len(pack.lists)}
         lines.append(_SAID[lang]["reads"].format(**facts))
     return Result(DONE if ok else FAILED, lines, data)
 
@@ -157,6 +159,9 @@ async def show(world: World, ref: str, out: Path | None, lang: messages.Lang) ->
         data = found[0]
         files = await world.packs.files(next(pack for pack in world.packs.packs if pack.hash == data["hash"]))
         lines = [_headline(data, lang)]
+        for rule in data["lists"]:
+            lines.append(f"{rule['code']} {rule['name'][lang]}")
+            lines += [f"  {said}" for said in rule["says"][lang]]
     lines += _changes(data["changes"], lang)
     if out is not None:
         _write(out, files)

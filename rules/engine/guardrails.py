@@ -63,13 +63,13 @@ def check_header(header: PackHeader, bands: Sequence[Band], groups: Sequence[Gro
             yield Problem("bands.toml", at, "bands_not_falling", str(band.min), f"< {above[1].min}")
     if not bands:
         yield Problem("bands.toml", "band", "missing", "", "[[band]]")
-    yield from _topics("pack.toml", "name", ((".zh", header.name.zh), (".en", header.name.en)))
+    yield from topic_problems("pack.toml", "name", ((".zh", header.name.zh), (".en", header.name.en)))
     for part in ("categories", "exclusion_sets", "highest_sets"):
         for code, thing in cast("Mapping[str, Any]", getattr(header, part)).items():
             name = thing if part == "categories" else thing.name
-            yield from _topics("pack.toml", f"{part}.{code}", ((".zh", name.zh), (".en", name.en), ("", code)))
+            yield from topic_problems("pack.toml", f"{part}.{code}", ((".zh", name.zh), (".en", name.en), ("", code)))
     named = [("groups.toml", group.code, f"group[{index}]", words_of(group)) for index, group in enumerate(groups)]
-    yield from _shared(named)
+    yield from shared_names(named)
     for index, group in enumerate(groups):
         if group.code in PERSONS and group.kind != "person":
             found = f"{group.code} {group.name.zh} {group.kind}"
@@ -77,15 +77,17 @@ def check_header(header: PackHeader, bands: Sequence[Band], groups: Sequence[Gro
     yield from repeated((group.code, "groups.toml", f"group[{index}].code") for index, group in enumerate(groups))
     yield from repeated((band.code, "bands.toml", f"band[{index}].code") for index, band in enumerate(bands))
     for file, _code, at, words in named:
-        yield from _topics(file, at, (("", word) for word in words))
+        yield from topic_problems(file, at, (("", word) for word in words))
     for index, band in enumerate(bands):
-        yield from _topics("bands.toml", f"band[{index}]", ((".name.zh", band.name.zh), (".name.en", band.name.en)))
+        yield from topic_problems(
+            "bands.toml", f"band[{index}]", ((".name.zh", band.name.zh), (".name.en", band.name.en))
+        )
 
 
 def check_catalogue(header: PackHeader, groups: Mapping[str, Group], indicators: Sequence[Placed]) -> Iterator[Problem]:
     """Everything that one indicator, or two together, can get wrong."""
     yield from repeated((one.indicator.code, one.file, f"{one.at}.code") for one in indicators)
-    yield from _shared((one.file, one.indicator.code, one.at, words_of(one.indicator)) for one in indicators)
+    yield from shared_names((one.file, one.indicator.code, one.at, words_of(one.indicator)) for one in indicators)
     expressions = sum(length(one.indicator) for one in indicators)
     if expressions > EXPRESSIONS_MAX:
         yield Problem("pack.toml", "", "too_large", str(expressions), str(EXPRESSIONS_MAX))
@@ -124,7 +126,7 @@ def _check_indicator(header: PackHeader, groups: Mapping[str, Group], one: Place
     yield from check_cause(file, at, indicator)
     yield from check_expressions(file, at, indicator, person)
     yield from _check_evidence(file, at, indicator)
-    texts = tuple(_texts(one.raw))
+    texts = tuple(texts_of(one.raw))
     yield from _check_people(one, person, texts)
     yield from _check_work(one, texts)
     if indicator.direction == "minus":
@@ -180,7 +182,7 @@ def _check_evidence(file: str, at: str, indicator: Indicator) -> Iterator[Proble
 def _check_people(one: Placed, person: bool, texts: Sequence[tuple[str, str]]) -> Iterator[Problem]:
     """GR-01, 02, 05, 07, 08 and 12: what no rule says of anybody, and what none says of a person."""
     file, at, indicator = one.file, one.at, one.indicator
-    yield from _topics(file, at, texts)
+    yield from topic_problems(file, at, texts)
     for field in indicator.fields:
         aged = field.name == "age" or "年龄" in field.label.zh
         if aged and field.type == "int" and field.min is not None and field.min < ADULT_AGE:
@@ -241,7 +243,7 @@ def _within_a_year(lifetime: Lifetime) -> bool:
     }
 
 
-def _texts(raw: object, path: str = "") -> Iterator[tuple[str, str]]:
+def texts_of(raw: object, path: str = "") -> Iterator[tuple[str, str]]:
     """Every text of a rule with its place: names, aliases, labels, fields, words, conditions, notes, examples.
 
     Left out are the words of closed lists, and what is quoted: that is a document's text, and checked against it.
@@ -253,15 +255,15 @@ def _texts(raw: object, path: str = "") -> Iterator[tuple[str, str]]:
                 continue
             if path.endswith(".values"):
                 yield here, key
-            yield from _texts(value, here)
+            yield from texts_of(value, here)
     elif isinstance(raw, list):
         for index, value in enumerate(cast("list[object]", raw)):
-            yield from _texts(value, f"{path}[{index}]")
+            yield from texts_of(value, f"{path}[{index}]")
     elif isinstance(raw, str):
         yield path, raw
 
 
-def _topics(file: str, at: str, texts: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+def topic_problems(file: str, at: str, texts: Iterable[tuple[str, str]]) -> Iterator[Problem]:
     """The first text under each guardrail: one is enough to see what the rule is about."""
     told: set[str] = set()
     for path, text in texts:
@@ -271,7 +273,7 @@ def _topics(file: str, at: str, texts: Iterable[tuple[str, str]]) -> Iterator[Pr
             yield Problem(file, at + path, found[0], shown(text), found[1].rstrip("*"))
 
 
-def _shared(named: Iterable[tuple[str, str, str, Sequence[str]]]) -> Iterator[Problem]:
+def shared_names(named: Iterable[tuple[str, str, str, Sequence[str]]]) -> Iterator[Problem]:
     """No text names two things; each comes as file, code, place, texts."""
     owners: dict[str, str] = {}
     for file, code, at, words in named:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a rule pack: groups, grades, indicators, fields, caps and worked examples.
+"""The words of a rule pack: groups, grades, indicators, fields, caps and worked examples (lists are in `lists.py`).
 
 What a pack may say is decided here, by type; what it must not say is decided in `guardrails.py`. An
 indicator is a place in one loaded pack: it is compared by identity, and two loads of a pack are compared
@@ -17,32 +17,22 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field as Constraint
 
 from rules.engine.calendar import Ending, Window
+from rules.engine.lists import ListRule
+from rules.engine.terms import Citation, Code, GroupCode, Integer, Level, Name, Text, Word
 from rules.engine.values import Amount, Expression, Frozen, Quantity, Value
 
-Level: TypeAlias = Literal["E0", "E1", "E2", "E3", "E4"]
 Status: TypeAlias = Literal["record", "proposed"]
-Code = Annotated[str, Constraint(pattern=r"^[A-Z]{2}-[0-9]{2}$")]
-Word = Annotated[str, Constraint(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Tally = Annotated[str, Constraint(pattern=r"^([a-z][a-z0-9_]{0,39}|[A-Z]{2}-[0-9]{2})$")]
-Text = Annotated[str, Constraint(min_length=1, max_length=400)]
-Integer = Annotated[int, Constraint(ge=-(2**53) + 1, le=2**53 - 1)]
 
 LEVELS: tuple[Level, ...] = ("E0", "E1", "E2", "E3", "E4")
 CAUSE_WORDS = frozenset({"subject", "indicator", "place", "day", "start", "case"})
 """Parts of a cause that every report has; an indicator may add its own fields."""
 
 
-class Name(Frozen):
-    """What a thing is called, in both languages."""
-
-    zh: Text
-    en: Text
-
-
 class Group(Frozen):
     """A group that a pack knows; `record`: named in the public record, `proposed`: ours."""
 
-    code: Annotated[str, Constraint(pattern=r"^G[1-9][0-9]?$")]
+    code: GroupCode
     kind: Literal["person", "body"]
     name: Name
     status: Status
@@ -110,14 +100,6 @@ class Effective(Frozen):
 
     from_: date = Constraint(alias="from")
     to: date | None = None
-
-
-class Citation(Frozen):
-    """Where a rule comes from: a source of the pack, and its words where they may be quoted."""
-
-    source: Word
-    part: Text | None = None
-    quote: Text | None = None
 
 
 class Example(Frozen):
@@ -255,6 +237,7 @@ class Pack(PackHeader):
     groups: Mapping[str, Group]
     bands: tuple[Band, ...]
     indicators: Mapping[str, Indicator]
+    lists: Mapping[str, ListRule] = Constraint(default_factory=dict[str, ListRule])
 
     def grade(self, standing: int) -> Band:
         """The highest grade whose threshold is reached; the lowest grade takes everything below."""

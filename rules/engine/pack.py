@@ -24,6 +24,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from rules.engine.guardrails import Placed, check_catalogue, check_header
+from rules.engine.list_guardrails import PlacedList, check_lists
+from rules.engine.lists import ListRule
 from rules.engine.locate import VALUES_MAX, Misread, Places
 from rules.engine.model import LEVELS, Band, Group, Indicator, Pack, PackHeader
 from rules.engine.problem import Problem, shown
@@ -42,6 +44,8 @@ INDICATORS_MAX = 500
 PROBLEMS_MAX = 100
 """Problems that are told; who has more has one cause for most of them."""
 FIXED_FILES = ("pack.toml", "groups.toml", "bands.toml")
+LISTS_FILE = "lists.toml"
+"""The one file that a pack may do without: what is made of it enters the hash only where it is there."""
 PACKS = Path(__file__).resolve().parent.parent / "packs"
 
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}\.(toml|txt)")
@@ -147,7 +151,7 @@ class _Reader:
         kinds = {group.code: group.kind for group in groups}
         raw_indicators: list[dict[str, Any]] = []
         indicators: list[Placed] = []
-        for name in sorted(toml.keys() - set(FIXED_FILES)):
+        for name in sorted(toml.keys() - {*FIXED_FILES, LISTS_FILE}):
             for at, raw in self._raw_indicators(name, toml[name]):
                 raw_indicators.append(raw)
                 filled = _filled(raw, header, kinds)
@@ -155,6 +159,7 @@ class _Reader:
                 indicator = self._model(Indicator, name, at, filled, person)
                 if indicator is not None:
                     indicators.append(Placed(name, at, indicator, raw))
+        raw_lists, lists = self._lists(toml.get(LISTS_FILE))
         if len(raw_indicators) > INDICATORS_MAX:
             self._problem("pack.toml", "", "too_many", f"{len(raw_indicators)} [[indicator]]", f"≤ {INDICATORS_MAX}")
         if header is None or len(self.problems) > PROBLEMS_MAX:
@@ -164,7 +169,11 @@ class _Reader:
         whole = len(indicators) == len(raw_indicators)  # a set is not lonely because its rule has a slip in it
         found = check_catalogue(header, by_group, indicators)
         self._all(problem for problem in found if whole or problem.code != "lonely_set")
-        self._all(check_quotes(header.sources, ((one.file, one.at, one.indicator) for one in indicators), self.files))
+        found = check_lists(header, by_group, {one.indicator.code: one.indicator for one in indicators}, lists)
+        self._all(problem for problem in found if whole or problem.code != "unknown_indicator")
+        cited = [(one.file, one.at, one.indicator.citation) for one in indicators]
+        cited += [(LISTS_FILE, one.at, one.rule.citation) for one in lists]
+        self._all(check_quotes(header.sources, cited, self.files))
         if self.problems:
             return None
         content = {
@@ -173,12 +182,15 @@ class _Reader:
             "bands": _by_code(toml["bands.toml"]["band"]),
             "indicators": _by_code(raw_indicators),
         }
+        if LISTS_FILE in toml:
+            content["lists"] = _by_code(raw_lists)
         return Pack(
             **{name: getattr(header, name) for name in PackHeader.model_fields},
             hash=hashlib.sha256(canonical(content)).hexdigest(),
             groups=by_group,
             bands=tuple(bands),
             indicators=dict(sorted((one.indicator.code, one.indicator) for one in indicators)),
+            lists=dict(sorted((one.rule.code, one.rule) for one in lists)),
         )
 
     def told(self) -> list[Problem]:
@@ -294,6 +306,21 @@ class _Reader:
         self.rules[file] = [f"{shown(table.get('code', '?'))} “{_zh(table)}”" for _at, table in raw]
         return raw if isinstance(group, str) else []
 
+    def _lists(self, content: dict[str, Any] | None) -> tuple[list[dict[str, Any]], list[PlacedList]]:
+        """The lists as the file states them, and those that could be read."""
+        if content is None:
+            return [], []
+        for key in sorted(content.keys() - {"list"}):
+            self._problem(LISTS_FILE, key, "unknown_key", shown(key), "[[list]]")
+        tables = self._list(LISTS_FILE, "list", content)
+        self.rules[LISTS_FILE] = [f"{shown(raw.get('code', '?'))} “{_zh(raw)}”" for _at, raw in tables]
+        lists: list[PlacedList] = []
+        for at, raw in tables:
+            rule = self._model(ListRule, LISTS_FILE, at, raw, raw.get("about") == "persons")
+            if rule is not None:
+                lists.append(PlacedList(at, rule, raw))
+        return [raw for _at, raw in tables], lists
+
     def _tables(self, model: type[_Model], file: str, key: str, content: dict[str, Any]) -> list[_Model]:
         for other in sorted(content.keys() - {key}):
             self._problem(file, other, "unknown_key", shown(other), f"[[{key}]]")
@@ -341,7 +368,7 @@ class _Reader:
             line, column = places.inside(problem.path, problem.line, problem.column)
         else:
             line, column = places.of(problem.path)
-        rule = re.match(r"indicator\[([0-9]+)\]", problem.path)
+        rule = re.match(r"(?:indicator|list)\[([0-9]+)\]", problem.path)
         named = self.rules.get(problem.file, [])
         about = named[int(rule.group(1))] if rule is not None and int(rule.group(1)) < len(named) else ""
         return problem.at(line, column, about)

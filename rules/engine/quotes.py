@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from rules.engine.model import Indicator, Source, plain
+from rules.engine.model import Source, plain
 from rules.engine.problem import Problem, shown
+from rules.engine.terms import Citation
 
 HINTS_MAX, LINES_MAX = 5, 5_000
 """Wrong quotations that get the nearest line with them, and lines of a source that are compared; the verdict comes for
@@ -19,11 +20,11 @@ all quotations and is about all lines."""
 
 
 def check_quotes(
-    sources: Mapping[str, Source], indicators: Iterable[tuple[str, str, Indicator]], files: Mapping[str, bytes]
+    sources: Mapping[str, Source], citations: Iterable[tuple[str, str, Citation]], files: Mapping[str, bytes]
 ) -> Iterator[Problem]:
     """Every declared text is there and unchanged, and every quotation stands in its source's text.
 
-    `indicators` come with file and place (`indicator[3]`).
+    `citations` come with the file and place of what cites (`indicator[3]`).
     """
     digests: dict[str, str] = {}
     folded: dict[str, str] = {}  # by file: two sources may share one
@@ -47,8 +48,7 @@ def check_quotes(
         elif source.sha256 != digest:
             yield Problem("pack.toml", f"{at}.sha256", "source_changed", source.sha256, digest)
     hints = 0
-    for file, at, indicator in indicators:
-        citation = indicator.citation
+    for file, at, citation in citations:
         if citation.quote is None or citation.source not in sources:
             continue
         here, text = f"{at}.citation.quote", sources[citation.source].text

@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from rules.engine.lists import ListRule
 from rules.engine.model import Band, Group, Indicator, PackHeader
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,8 +21,8 @@ FILLED = {"Indicator": {"group", "reversal", "effective"}, "Effective": {"from"}
 
 
 def schema() -> dict[str, Any]:
-    """One schema for every TOML file of a pack: `pack.toml`, `groups.toml`, `bands.toml` or a file of indicators."""
-    models: list[type[BaseModel]] = [PackHeader, Group, Band, Indicator]
+    """One schema for every TOML file of a pack: `pack.toml`, `groups.toml`, `bands.toml`, `lists.toml`, indicators."""
+    models: list[type[BaseModel]] = [PackHeader, Group, Band, Indicator, ListRule]
     made = models_json_schema([(model, "validation") for model in models], by_alias=True)[1]
     definitions = cast("dict[str, dict[str, Any]]", _without_null(made["$defs"]))
     for name, keys in FILLED.items():
@@ -34,6 +35,7 @@ def schema() -> dict[str, Any]:
             {"$ref": "#/$defs/PackHeader"},
             _file("groups.toml", {"group": _tables("Group")}),
             _file("bands.toml", {"band": _tables("Band")}),
+            _file("lists.toml", {"list": _tables("ListRule")}),
             _file(
                 "indicators", {"group": definitions["Group"]["properties"]["code"], "indicator": _tables("Indicator")}
             ),

@@ -149,6 +149,22 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "名称 {found} 已经是另一项的名称或别名，登记时会分不清；请换一个：{allowed}",
         "the name {found} already means something else, and a sheet would mix them up; choose another: {allowed}",
     ),
+    "unknown_indicator": (
+        "没有可用的规则 {found}；这里可用：{allowed}",
+        "no rule {found} can stand here; there are {allowed}",
+    ),
+    "unknown_unit": (
+        "例子里没有 {found}；members 里有：{allowed}",
+        "the example has no {found}; its members give {allowed}",
+    ),
+    "key_of_other_kind": (
+        "“{key}”对 {found} 这类没有作用，写了会让人误会；请删去。这类可写：{allowed}",
+        "“{key}” means nothing for the kind {found} and would only look as if it did; delete it. There are {allowed}",
+    ),
+    "second_notice": (
+        "每月公示只有一份，{allowed} 已经是了；请删去 {found}，或换一种榜单",
+        "there is one notice only and {allowed} is it; delete {found}, or make it another kind of list",
+    ),
     "reserved_name": (
         "{found} 是系统自用的名字；请换一个名字（{allowed}）",
         "{found} is a name that the system uses itself; choose another ({allowed})",
@@ -239,17 +255,20 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "undone by reversals, so make it {allowed} or delete the rule",
     ),
     "GR-02": (
-        "灰榜只针对单位和商户的扣分项，不能用在个人或加分项上（{found}）；请删去 grey，或改为 {allowed}",
-        "the grey list is for deductions of bodies, never for persons or for additions ({found}); delete grey, or make "
+        "灰榜（提醒榜）只针对单位和商户的扣分项，不能用在个人或加分项上（{found}）；请删去，或改为 {allowed}",
+        "the grey list is for deductions of bodies, never for persons or for additions ({found}); delete it, or make "
         "it {allowed}",
     ),
     "GR-03": (
-        "对单位扣分必须有正式文书并经第二人批准，这里是 {found}；请改成 {allowed}",
-        "a deduction from a body needs an official document and a second person; here is {found}, make it {allowed}",
+        "对单位扣分、列入灰榜，必须有正式文书、经第二人批准，列入前还要告知并留足答复时间，这里是 {found}；"
+        "请改成 {allowed}",
+        "a deduction from a body, and a reminder of it, needs an official document and a second person, and a reminder "
+        "time to answer first; here is {found}, make it {allowed}",
     ),
     "GR-04": (
-        "扣分最长保留一年，这里是 {found}；请改成 {allowed}",
-        "a deduction lasts a year at most, and here it is {found}; make it {allowed}",
+        "扣分最长保留一年，公示也一样，轻微的不公示，这里是 {found}；请改成 {allowed}",
+        "a deduction lasts and is posted a year at most, a minor one is never posted, and here it is {found}; make it "
+        "{allowed}",
     ),
     "GR-05": (
         "不能叫“{allowed}”（“{found}”）；社区只有灰榜（提醒榜），请改用这个名称或删去",
@@ -264,6 +283,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "“{found}”会影响基本公共服务（{allowed}）；积分只能多给，不能拒绝或限制任何服务，请删去",
         "“{found}” would affect basic public services ({allowed}); points may only add and never deny or limit a "
         "service, so delete it",
+    ),
+    "GR-11": (
+        "谁上榜、谁不上榜不能只由机器定，这里是 {found}；请改成 {allowed}",
+        "no machine alone decides who is honoured or reminded, and here it is {found}; make it {allowed}",
     ),
     "GR-12": (
         "“{found}”涉及“{allowed}”：未成年人不设账户，积分也不因家人而得；请删去这条规则，未成年人的服务可发证书",

@@ -21,7 +21,7 @@ _WRITTEN = {"int": "123", "string": '"…"', "date": "2022-01-01", "tuple": "[ �
 _TABLES = ("model", "dict", "mapping")
 
 
-_FORMS = ("RE-01", "minutes", "G3", "AAA", "1.0.0", "proposal.txt", "0" * 64)
+_FORMS = ("RE-01", "minutes", "G3", "AAA", "1.0.0", "2022Q1", "proposal.txt", "0" * 64)
 """One text of each form that a pack knows."""
 
 
@@ -38,6 +38,8 @@ def problems_of(
         code, found, allowed = _judged(cast("Mapping[str, Any]", error), model, content, steps, person)
         if file == "pack.toml" and steps[:1] == ["approval"] and code == "out_of_range":
             code = "GR-18"
+        if file == "lists.toml" and steps[-1:] == ["months"] and allowed == "≤ 12":
+            code = "GR-04"
         path = path.removeprefix(".")
         if (path, code) not in told:
             told.add((path, code))

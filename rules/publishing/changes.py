@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from rules.engine.explain import amount
+from rules.engine.list_wording import PARTS, list_statement, part
+from rules.engine.lists import ListRule
 from rules.engine.model import Indicator, Pack
 from rules.engine.wording import LANGS, Lang, cap, condition, fact, worth
 
@@ -42,6 +44,8 @@ _ATTRIBUTES: dict[str, tuple[str, str]] = {
     "citation": ("依据", "source"),
     "status": ("来历", "standing of the rule"),
     "note": ("说明", "note"),
+    "kind": ("种类", "kind"),
+    "about": ("对象", "about"),
     "base_standing": ("起始信用分", "standing at the start"),
     "bands": ("等级", "grades"),
     "groups": ("群体", "groups"),
@@ -57,7 +61,7 @@ _NOTHING: Words = {"zh": "无", "en": "none"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One indicator, or the pack itself (no code), that is new, gone or other than before."""
+    """One indicator or list, or the pack itself (no code), that is new, gone or other than before."""
 
     kind: Literal["added", "removed", "changed"]
     code: str | None
@@ -74,7 +78,7 @@ class Change:
 
 
 def changes(old: Pack, new: Pack) -> Iterator[Change]:
-    """What differs, the pack itself first and then the indicators by code."""
+    """What differs: the pack itself first, then the indicators by code, then the lists by code."""
     own = tuple(_differences(_pack(old), _pack(new), old, new))
     if own:
         yield Change("changed", None, _name(new), own)
@@ -89,6 +93,36 @@ def changes(old: Pack, new: Pack) -> Iterator[Change]:
             differences = tuple(_differences(_indicator(before, old), _indicator(after, new), before, after))
             if differences:
                 yield Change("changed", code, _name(after), differences)
+    for code in sorted(old.lists.keys() | new.lists.keys()):
+        yield from _list_change(old, new, code)
+
+
+def _list_change(old: Pack, new: Pack, code: str) -> Iterator[Change]:
+    before, after = old.lists.get(code), new.lists.get(code)
+    if after is None:
+        assert before is not None
+        yield Change("removed", code, _name(before))
+    elif before is None:
+        told = zip(list_statement(new, after, "zh"), list_statement(new, after, "en"), strict=True)
+        yield Change("added", code, _name(after), tuple({"zh": zh, "en": en} for zh, en in told))
+    elif before.definition() != (said := after.definition()):
+        keys = [key for key in {**before.definition(), **said} if before.definition().get(key) != said.get(key)]
+        yield Change("changed", code, _name(after), tuple(_list_words(old, before, new, after, key) for key in keys))
+
+
+def _list_words(old: Pack, before: ListRule, new: Pack, after: ListRule, key: str) -> Words:
+    """A changed key of a list: what it said and says, as a notice says it where it does."""
+    was, now = _list_part(old, before, key), _list_part(new, after, key)
+    label = _ATTRIBUTES.get(key, (key, key))
+    if key in PARTS:  # its words say what they are about
+        return {lang: f"{was[lang]} → {now[lang]}" for lang in LANGS}
+    return {"zh": f"{label[0]}：{was['zh']} → {now['zh']}", "en": f"{label[1]}: {was['en']} → {now['en']}"}
+
+
+def _list_part(pack: Pack, rule: ListRule, key: str) -> Words:
+    if key in PARTS:
+        return _each(lambda at: part(pack, rule, key, LANGS[at]) or _NOTHING[LANGS[at]])
+    return _each(lambda at: _plain(rule.definition()[key], at))
 
 
 def _indicator(indicator: Indicator, pack: Pack) -> dict[str, Any]:
@@ -157,5 +191,5 @@ def _plain(value: object, at: int) -> str:
     return str(value)
 
 
-def _name(thing: Indicator | Pack) -> Mapping[Lang, str]:
+def _name(thing: Indicator | ListRule | Pack) -> Mapping[Lang, str]:
     return {"zh": thing.name.zh, "en": thing.name.en}

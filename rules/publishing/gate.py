@@ -18,6 +18,8 @@ from rules.engine.model import Pack
 from rules.engine.mutation import BURDEN_MAX, burden, survivors
 from rules.engine.pack import PROBLEMS_MAX, PackError, read_pack
 from rules.engine.problem import EXPRESSION, Problem
+from rules.lists import examples as list_examples
+from rules.lists import mutation as list_mutation
 from rules.publishing.overlap import overlaps
 
 StageName = Literal[
@@ -33,11 +35,11 @@ _READING = frozenset({"schema", "types", "ranges", "windows", "guardrails", "ove
 
 _CODES: dict[StageName, str] = {
     "types": "wrong_type not_an_integer unknown_word unknown_field unknown_counter field_shape tier_incomplete "
-    "not_a_condition not_an_amount",
+    "not_a_condition not_an_amount unknown_indicator unknown_unit key_of_other_kind",
     "ranges": "out_of_range wrong_length number_too_big not_rising not_open bands_not_falling negative_amount",
     "windows": "windows_not_nested ladder_is_its_own_cap standing_only ends_before_it_starts",
     "guardrails": "minus_points evidence_too_low",
-    "overlap": "duplicate_code duplicate_alias cause_too_wide unknown_set lonely_set",
+    "overlap": "duplicate_code duplicate_alias cause_too_wide unknown_set lonely_set second_notice",
     "examples": "examples_missing",
     "quotes": "unknown_source source_without_text source_text_missing source_changed quote_not_found",
 }
@@ -182,16 +184,17 @@ def examples(pack: Pack) -> Stage:
             f"{one.indicator} “{one.example}”: expected {one.expected}, found {one.found}.",
             path=one.indicator,
         )
-        for one in failures(pack)
+        for one in (*failures(pack), *list_examples.failures(pack))
     )
     return Stage("examples", "failed" if wrong else "passed", _first(wrong))
 
 
 def mutation(pack: Pack) -> Stage:
-    """Every number and comparison of a rule is held by an example: changed by one, an example fails."""
-    work = burden(pack)
-    if (whole := sum(work.values())) > BURDEN_MAX:
-        return Stage("mutation", "failed", (_too_many_changes(whole, max(work, key=lambda code: work[code])),))
+    """Every number and comparison of a rule or a list is held by an example: changed by one, an example fails."""
+    for work, most in ((burden(pack), BURDEN_MAX), (list_mutation.burden(pack), list_mutation.BURDEN_MAX)):
+        if (whole := sum(work.values())) > most:
+            heaviest = max(work, key=lambda code: work[code])
+            return Stage("mutation", "failed", (_too_many_changes(whole, most, heaviest),))
     left = tuple(
         Finding(
             "unheld",
@@ -199,7 +202,7 @@ def mutation(pack: Pack) -> Stage:
             f"{one.indicator}: with {one.path} changed ({one.change}) no example fails; add one that would.",
             path=f"{one.indicator}.{one.path}",
         )
-        for one in survivors(pack)
+        for one in (*survivors(pack), *list_mutation.survivors(pack))
     )
     return Stage("mutation", "failed" if left else "passed", _first(left))
 
@@ -213,12 +216,12 @@ def _first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return (*findings[:PROBLEMS_MAX], more)
 
 
-def _too_many_changes(work: int, heaviest: str) -> Finding:
+def _too_many_changes(work: int, most: int, heaviest: str) -> Finding:
     return Finding(
         "too_many_changes",
-        f"逐项改动检查的工作量至少为 {work}，上限 {BURDEN_MAX}，没有开始查；占用最多的是 {heaviest}。"
+        f"逐项改动检查的工作量至少为 {work}，上限 {most}，没有开始查；占用最多的是 {heaviest}。"
         "请把长的条件和公式拆短，减少重复的例子，或把规则包分成几个。",
-        f"changing every number in turn is work for at least {work}, and {BURDEN_MAX} is the limit, so it was not "
+        f"changing every number in turn is work for at least {work}, and {most} is the limit, so it was not "
         f"begun; most of it is {heaviest}. Shorten long conditions and formulas, drop examples that repeat one "
         "another, or make it several packs.",
         path=heaviest,
