@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks [engine|batch|sheet|http|growth|verify|rules|till …]`: which figures, on which databases."""
+"""`python -m benchmarks [engine|batch|http|growth|verify|rules|lists|till …]`: which figures, on which databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import uvloop
 
-from benchmarks import batch, engine, growth, http, rules, till, verify
+from benchmarks import batch, engine, growth, http, lists, rules, till, verify
 from tests.pg import Cluster
 
 Fresh = Callable[[], str]
@@ -33,7 +33,9 @@ def databases(names: list[str]) -> Iterator[dict[str, Fresh]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", metavar="what", help="engine, batch, http, growth, verify, rules, till")
+    parser.add_argument(
+        "what", nargs="*", metavar="what", help="engine, batch, http, growth, verify, rules, lists, till"
+    )
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--runs", type=int, default=3)
@@ -52,6 +54,8 @@ def main() -> None:
                 uvloop.run(http.run(urls, seconds=args.seconds, runs=args.runs))
             elif what == "rules":
                 rules.run(runs=args.runs)
+            elif what == "lists":
+                uvloop.run(lists.run(runs=args.runs))
             elif what == "till":
                 uvloop.run(till.run(urls, seconds=args.seconds, runs=args.runs))
             elif what == "verify":
