@@ -212,6 +212,10 @@ class Register:
         """Codes of all grids in a place, itself included."""
         return [found.code for found in self.tree.below(place) if found.level == "grid"]
 
+    def grid_of(self, code: str) -> str:
+        """The grid in which a building or a unit lies; any other place is its own answer."""
+        return next((place.code for place in self.tree.up(code) if place.level == "grid"), code)
+
     def match_community(self, text: str) -> Place | None:
         """By code, or by name with or without 社区. None when unknown or ambiguous."""
         return self.tree.match_community(text)

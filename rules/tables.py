@@ -289,3 +289,26 @@ REPORT = tables.of(ReportRow)
 REPORT_PHOTO = tables.of(ReportPhotoRow, key=2, group=1)
 REPORT_CASE = tables.of(ReportCaseRow)
 CONFIRMER = tables.of(ConfirmerRow, key=2, group=1)
+
+
+# editions ------------------------------------------------------------------------------------------------------
+
+EDITION = tables.table(
+    "edition",
+    "id list kind about period place version:int corrects state reason workdays:int approvers:int drafted_by "
+    "drafted_at:int frozen_by frozen_at:int notified_by notified_on due sure:int approvals published_at:int "
+    "published_on digest note etag:int",
+    key=1,
+)
+EDITION_MARK = tables.table("edition_mark", "list period place edition", key=3)
+EDITION_FILE = tables.table("edition_file", "edition name data:blob", key=2, group=1)
+EDITION_LINE = tables.table(
+    "edition_line",
+    "edition line subject journal seq:int indicator grade months:int state delivered_on channel delivered_by due "
+    "sure:int reply:blob replied_on asked_on decided_by decided_on why:blob until ended_on ended_by ended_why",
+    key=2,
+    group=1,
+)
+EDITION_COMMENT = tables.table(
+    "edition_comment", "id edition subject state created_at:int text:blob decided_by decided_at:int", key=1
+)

@@ -126,8 +126,9 @@ class Corrections:
         self._reversals = reversals
 
     async def award_behind(self, found: ObjectionRecord) -> tuple[Row, bool] | None:
-        """The award that is disputed, and whether it is its reversal that is; None where no award is."""
-        if found.kind != "entry":
+        """The award that is disputed, by itself or as a line of an edition, and whether it is its reversal that is;
+        None where no award is."""
+        if found.kind not in ("entry", "edition_entry"):
             return None
         where = (found.target_journal, found.target_seq)
         for sql, reversal in (

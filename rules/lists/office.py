@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front of the room: who may draft, freeze, tell, decide and publish an edition, and one command for each of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
+
+from ledger import codec
+from ledger.engine import Ledger
+from ledger.errors import Refusal
+from ledger.keys import BadKey, Signer, seal, unseal
+from ledger.port import Answer, Command, PutRows, Retry
+from ledger.view import local_day
+from rules.engine.lists import Flag, ListRule
+from rules.engine.model import Pack
+from rules.lists import reading
+from rules.lists.freezing import Freezer, Frozen, lines_of, stored, stored_files
+from rules.lists.model import (
+    DRAFT,
+    HEADER,
+    POSTED,
+    PUBLISHED,
+    Channel,
+    Comment,
+    Edition,
+    Line,
+    Outcome,
+    read_definition,
+)
+from rules.lists.periods import days_of, is_period
+from rules.lists.publishing import Grant, Publish
+from rules.lists.steps import Decide, Deliver, Discard, Draft, End, Freeze, Notify, Reply
+from rules.lists.texts import check_public
+from rules.ports import APPROVING, AWARDING, Actor, Vault
+from rules.register import Register
+from rules.shelf import Shelf
+from rules.tables import EDITION_COMMENT
+from rules.workdays import Workdays
+
+DRAFTING = frozenset({"community_staff", "street_staff", "county_admin"})
+_LIST_PLACES = frozenset({"community", "street", "county"})
+
+
+class Logins(Protocol):
+    """Who is behind the logins: one person may have two."""
+
+    async def logins(self, subject: str) -> set[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the office is given by the room above."""
+
+    vault: Vault
+    register: Register
+    shelf: Shelf
+    workdays: Workdays
+    logins: Logins
+    signer: Callable[[], Awaitable[Signer]]
+
+
+class Said(NamedTuple):
+    """The sealed words of a line: the body's reply, and the reason of the decision. '' where there are none, or where
+    the key is gone."""
+
+    reply: str
+    why: str
+
+
+class Editions:
+    """Editions as the rooms above meet them."""
+
+    def __init__(self, ledger: Ledger, given: Office, freezer: Freezer) -> None:
+        self.ledger = ledger
+        self.given = given
+        self.freezer = freezer
+
+    @property
+    def zone(self) -> str:
+        return self.given.shelf.zone
+
+    @property
+    def today(self) -> str:
+        return local_day(self.ledger.clock(), self.zone)
+
+    def rule(self, list: str, period: str) -> tuple[ListRule, Pack]:
+        """The list's definition in the pack in force on the period's last day. Raises `not_found`."""
+        rules = {code: one for pack in self.given.shelf.packs for code, one in pack.lists.items()}
+        known = rules.get(list)
+        if known is None or not is_period(period, known.period):
+            raise Refusal("not_found", what="list", id=f"{list}/{period}"[:60])
+        pack = self.given.shelf.pack(days_of(period)[1])
+        if list not in pack.lists:
+            raise Refusal("not_found", what="list", id=f"{list}/{period}"[:60])
+        return pack.lists[list], pack
+
+    # making one --------------------------------------------------------------------------------------------------
+
+    async def draft(self, actor: Actor, list: str, period: str, place: str) -> Edition:
+        """Raises `not_found`, `forbidden`, `edition_exists` naming the one there is."""
+        rule, _ = self.rule(list, period)
+        self._must(actor, DRAFTING, place)
+        return await self._drafted(actor, rule, period, place)
+
+    async def correct(self, actor: Actor, id: str, reason: str) -> Edition:
+        """A new version of a published edition, as a draft. Raises `edition_state` where it is not the current one."""
+        old = await self._own(actor, DRAFTING, id)
+        if not old.is_public:
+            raise Refusal("edition_state", edition=id, state=old.state, wanted=PUBLISHED)
+        check_public(reason, "/reason")
+        rule = read_definition((await self.files(id))["definition.json"])
+        return await self._drafted(actor, rule, old.period, old.place, corrects=id, reason=reason)
+
+    async def _drafted(self, actor: Actor, rule: ListRule, period: str, place: str, **more: str) -> Edition:
+        if self.given.register.place(place).level not in _LIST_PLACES:
+            raise Refusal("not_found", what="community", id=place)
+        known = await self.find(list=rule.code, period=period, places=[place], limit=1)
+        version = known[0].version if known else 0
+        made = Edition(
+            self.ledger.new_id("edn"), rule.code, rule.kind, rule.about, period, place, version,
+            more.get("corrects", ""), DRAFT, more.get("reason", ""), rule.notice_workdays, rule.approvers, actor.id, -1,
+        )  # fmt: skip
+        return (await self._do(Draft(made))).value
+
+    async def freeze(self, actor: Actor, id: str) -> Edition:
+        """Compute it from the ledger as it is now. Raises `period_not_over`, `edition_state`."""
+        edition = await self._own(actor, DRAFTING, id, DRAFT)
+        last = days_of(edition.period)[1].isoformat()
+        if self.today <= last:
+            raise Refusal("period_not_over", period=edition.period, last=last)
+        frozen, rule, before = await self._frozen(edition)
+        lines = tuple(lines_of(edition, rule, frozen.result, before))
+        return (await self._do(Freeze(id, actor.id, self.zone, rule=rule, files=frozen.files, lines=lines))).value
+
+    async def preview(self, list: str, period: str, place: str, corrects: str = "") -> Frozen:
+        """What an edition would be if it were frozen now; nothing is kept. Of a period that is not over, what there is
+        so far. Raises `not_found`."""
+        rule, _ = self.rule(list, period)
+        edition = Edition(
+            "edn_preview", list, rule.kind, rule.about, period, place, 1, corrects, DRAFT, "", 0, 1, "", -1
+        )
+        return (await self._frozen(edition))[0]
+
+    async def _frozen(self, edition: Edition) -> tuple[Frozen, ListRule, Mapping[str, Line]]:
+        if edition.corrects:
+            corrected = await stored(self.ledger, edition.corrects)
+            rule = read_definition(corrected.files["definition.json"])
+            pack = next(one for one in self.given.shelf.packs if one.hash == corrected.header["pack"])
+            before: dict[str, Line] = {}
+            for version in await self._before(edition):  # what is in none between may be in an older one
+                before = {line.line: line for line in await self.lines(version)} | before
+            return await self.freezer.freeze(edition, rule, pack, None, corrected), rule, before
+        rule, pack = self.rule(edition.list, edition.period)
+        last = await reading.latest(self.ledger, edition.list, edition.place, edition.period)
+        previous = None if last is None else (await stored(self.ledger, last.id)).header
+        return await self.freezer.freeze(edition, rule, pack, previous, None), rule, {}
+
+    async def _before(self, edition: Edition) -> list[str]:
+        """The versions that this one corrects, the last one first."""
+        found: list[str] = []
+        while edition.corrects:
+            found.append(edition.corrects)
+            edition = await self.get(edition.corrects)
+        return found
+
+    async def notify(self, actor: Actor, id: str) -> Edition:
+        """Those in it are to be told; the days to object begin."""
+        await self._own(actor, DRAFTING, id)
+        return (await self._do(Notify(id, actor.id, self.zone, workdays=self.given.workdays))).value
+
+    async def discard(self, actor: Actor, id: str, reason: str) -> Edition:
+        """It will not be published; the reason is kept. By whoever may draft or approve it."""
+        await self._own(actor, DRAFTING | APPROVING, id)
+        return (await self._do(Discard(id, actor.id, self.zone, reason=reason))).value
+
+    # line by line --------------------------------------------------------------------------------------------------
+
+    async def deliver(self, actor: Actor, id: str, line: str, channel: Channel) -> Line:
+        """The subject has been told: it read it itself, or staff brought it. Its working days begin."""
+        edition, found = await self._line(id, line)
+        if found.subject != actor.id or channel != "read":
+            self._must(actor, DRAFTING | APPROVING, edition.place)
+        return await self._delivered(actor, id, line, channel)
+
+    async def hand_over(self, actor: Actor, subject: str, id: str, line: str, channel: Channel) -> Line:
+        """The same by staff of the place where the subject is, who tell people there of everything else too. Raises
+        `not_found` for a line that is not about this subject."""
+        _, found = await self._line(id, line)
+        if found.subject != subject:
+            raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
+        known = await self.given.register.subject(subject)
+        self._must(actor, AWARDING | APPROVING, known.grid or known.home)
+        return await self._delivered(actor, id, line, channel)
+
+    async def _delivered(self, actor: Actor, id: str, line: str, channel: Channel) -> Line:
+        command = Deliver(id, line, actor.id, self.zone, channel=channel, workdays=self.given.workdays)
+        return (await self._do(command)).value
+
+    async def answer(self, subject: str, id: str, line: str, text: str, *, repaired: bool = False) -> Line:
+        """The body's own words, public beside its line; `repaired`: it asks to be taken off. Raises `not_found` for
+        somebody else's line, `personal_data_in_text`, `line_closed`."""
+        _, found = await self._line(id, line)
+        if found.subject != subject:
+            raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
+        check_public(text, "/text")
+        sealed = await self._sealed(found, "reply", text)
+        return (await self._do(Reply(id, line, subject, self.zone, text=sealed, repaired=repaired))).value
+
+    async def decide(self, actor: Actor, id: str, line: str, outcome: Outcome, reason: str) -> Line:
+        """A person's decision. Raises `forbidden`, `same_person` in one's own cause, `notice_missing`,
+        `notice_running`, `line_disputed`, `line_closed`."""
+        edition, found = await self._line(id, line)
+        self._must(actor, APPROVING, edition.place)
+        if found.subject in (actor.id, actor.subject):
+            raise Refusal("same_person")
+        check_public(reason, "/reason")
+        rule = read_definition((await self.files(id))["definition.json"])
+        if rule.kind == "honour" and rule.decision != "person":  # whoever reaches the figures is on it, and nobody else
+            wrong = {"pointer": "/outcome", "code": "not_one_of", "found": outcome}
+            raise Refusal("request_invalid", errors=[wrong])
+        why = await self._sealed(found, "why", reason)
+        journals = (found.journal,) if found.journal else ()
+        command = Decide(id, line, actor.id, self.zone, outcome=outcome, why=why, journals=journals)
+        return (await self._do(command)).value
+
+    async def repair(self, actor: Actor, id: str, line: str, reason: str) -> Line:
+        """The matter has been put right: off the list at once."""
+        return await self._off(actor, id, line, reason, "repaired")
+
+    async def remove(self, actor: Actor, id: str, line: str, reason: str) -> Line:
+        """It should not be there: off the list at once, whatever the correction then says."""
+        return await self._off(actor, id, line, reason, "removed")
+
+    async def _off(self, actor: Actor, id: str, line: str, reason: str, why: str) -> Line:
+        edition, found = await self._line(id, line)
+        self._must(actor, APPROVING, edition.place)
+        if found.subject in (actor.id, actor.subject):
+            raise Refusal("same_person")
+        check_public(reason, "/reason")
+        said = await self._sealed(found, "why", reason)
+        return (await self._do(End(id, line, actor.id, self.zone, why=why, said=said))).value
+
+    async def sweep(self) -> int:
+        """End the lines whose last day is over, and those whose entry was taken back; how many."""
+        done = 0
+        for id, line, why in await reading.ending(self.ledger, self.today):
+            ended: Line = (await self._do(End(id, line, "system", self.zone, why=why))).value
+            done += ended.state != POSTED
+        return done
+
+    # publishing ----------------------------------------------------------------------------------------------------
+
+    async def publish(self, actor: Actor, id: str, reason: str = "") -> Edition:
+        """An approval; with enough of them the edition is published. Raises `forbidden`, `same_person`,
+        `already_approved`, `notice_running`, `edition_state`."""
+        return (await self.agree(actor, id, reason, None))[0]
+
+    async def agree(self, actor: Actor, id: str, reason: str, retry: Retry | None) -> tuple[Edition, bool]:
+        """The same under a retry key; the flag tells that this is the answer to an earlier request."""
+        edition = await self._own(actor, APPROVING, id)
+        files = await self.files(id)
+        if HEADER not in files:
+            raise Refusal("edition_state", edition=id, state=edition.state, wanted="frozen")
+        rule = read_definition(files["definition.json"])
+        lines = await self.lines(id)
+        if actor.subject and any(line.subject == actor.subject for line in lines):
+            raise Refusal("same_person")
+        journals = {one["journal"] for one in await self.ledger.journals()}
+        before = await self._before(edition)
+        command = Publish(
+            id,
+            actor.id,
+            self.zone,
+            journals=tuple(one for one in self.freezer.communities(edition.place) if one in journals),
+            frozen=sha256(files[HEADER]).hexdigest(),
+            by_person=rule.decision == "person",
+            lines=tuple(lines),
+            grants=await self._granted(rule, files, before),
+            signer=await self.given.signer(),
+            request=codec.canonical({"publish": id, "reason": reason}),
+            txn=self.ledger.new_id("txn"),
+            corrects=edition.corrects,
+            logins=await self.given.logins.logins(actor.subject) if actor.subject else (),
+            elsewhere=await reading.elsewhere(self.ledger, id, before),
+            retry=retry,
+        )
+        answer = await self._do(command)
+        return (await self.get(id), True) if answer.replayed else (answer.value, False)
+
+    async def _granted(
+        self, rule: ListRule, files: Mapping[str, bytes], before: Collection[str]
+    ) -> dict[str, list[Grant]]:
+        """By journal, the money that the flags of a ranking carry, less what a version before granted already."""
+        paid = {flag.code: flag for flag in rule.flags if flag.fund_fen}
+        done: set[str] = set()
+        for version in before if paid else ():
+            done |= {place for place, _ in _flagged(paid, await self.files(version))}
+        found: dict[str, list[Grant]] = {}
+        for place, flag in _flagged(paid, files):
+            if place not in done:
+                journal = self.given.register.community_of(place)
+                found.setdefault(journal, []).append(Grant(place, flag.fund_fen or 0, flag.budget or ""))
+        return found
+
+    # what residents say --------------------------------------------------------------------------------------------
+
+    async def comment(self, subject: str, id: str, text: str) -> Comment:
+        """Somebody who signed in says something about a published edition; staff show it or not. Raises `not_found`,
+        `personal_data_in_text`, `too_many_comments`."""
+        if not (await self.get(id)).is_public:
+            raise Refusal("not_found", what="edition", id=id[:60])
+        check_public(text, "/text")
+        if await reading.waiting(self.ledger, subject) >= reading.COMMENTS_WAITING:
+            raise Refusal("too_many_comments", most=reading.COMMENTS_WAITING)
+        new = self.ledger.new_id("cmt")
+        sealed = seal(await self.given.vault.data_key(subject), text.encode(), new.encode())
+        made = Comment(new, id, subject, "waiting", self.ledger.clock(), sealed)
+        await self._do(PutRows(inserts=((EDITION_COMMENT, made.row()),)))
+        return made
+
+    async def show(self, actor: Actor, comment: str, shown: bool) -> Comment:
+        """Put a comment beside its edition, or take it away."""
+        found = await reading.comment(self.ledger, comment)
+        edition = await self.get(found.edition)
+        self._must(actor, DRAFTING | APPROVING, edition.place)
+        made = found.but(state="shown" if shown else "hidden", decided_by=actor.id, decided_at=self.ledger.clock())
+        await self._do(PutRows(puts=((EDITION_COMMENT, made.row()),)))
+        return made
+
+    async def comments(self, id: str, *, states: Collection[str] = ("shown",)) -> list[tuple[Comment, str]]:
+        """With their words, oldest first; those of erased people are gone."""
+        found = await reading.comments(self.ledger, id, states)
+        said: list[tuple[Comment, str]] = []
+        for one in found:
+            text = await self._opened(one.subject, one.text, one.id)
+            if text:
+                said.append((one, text))
+        return said
+
+    # reading -------------------------------------------------------------------------------------------------------
+
+    async def get(self, id: str) -> Edition:
+        """Raises `not_found`."""
+        return await reading.edition(self.ledger, id)
+
+    async def find(self, **wanted: Any) -> list[Edition]:
+        """`reading.find`."""
+        return await reading.find(self.ledger, **wanted)
+
+    async def lines(self, id: str) -> list[Line]:
+        return await reading.lines(self.ledger, id)
+
+    async def suspended(self, lines: Collection[Line]) -> set[str]:
+        """Keys of the lines that are under objection, or whose entry was taken back: not to be shown meanwhile."""
+        return await reading.suspended(self.ledger, lines)
+
+    async def of_subject(self, subject: str) -> list[tuple[Edition, Line]]:
+        """Where somebody stands in an edition that has been told or published, newest first."""
+        found = await reading.of_subject(self.ledger, subject)
+        return [(edition, line) for edition, line in found if edition.notified_on or edition.is_public]
+
+    async def files(self, id: str) -> dict[str, bytes]:
+        """A frozen edition's files by name; of a draft none."""
+        return await stored_files(self.ledger, id)
+
+    async def said(self, line: Line) -> Said:
+        """The words about a line."""
+        bound = f"{line.subject}/{line.line}"
+        return Said(
+            await self._opened(line.subject, line.reply, f"{bound}/reply"),
+            await self._opened(line.subject, line.why, f"{bound}/why"),
+        )
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _must(self, actor: Actor, roles: Collection[str], place: str) -> None:
+        self.given.register.place(place)
+        if not actor.may(roles, place, self.given.register.covers):
+            raise Refusal("forbidden", place=place)
+
+    async def _own(self, actor: Actor, roles: Collection[str], id: str, *states: str) -> Edition:
+        """The edition, for somebody who may act on it. Raises `not_found`, `forbidden`, `edition_state`."""
+        found = await self.get(id)
+        self._must(actor, roles, found.place)
+        if states and found.state not in states:
+            raise Refusal("edition_state", edition=id, state=found.state, wanted=", ".join(states))
+        return found
+
+    async def _line(self, id: str, line: str) -> tuple[Edition, Line]:
+        edition = await self.get(id)
+        for one in await self.lines(id):
+            if one.line == line:
+                return edition, one
+        raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
+
+    async def _sealed(self, line: Line, what: str, text: str) -> bytes:
+        key = await self.given.vault.data_key(line.subject)
+        return seal(key, text.encode(), f"{line.subject}/{line.line}/{what}".encode())
+
+    async def _opened(self, subject: str, sealed: bytes, bound: str) -> str:
+        if not sealed:
+            return ""
+        try:
+            return unseal(await self.given.vault.data_key(subject), sealed, bound.encode()).decode()
+        except (Refusal, BadKey):
+            return ""
+
+    async def _do(self, command: Command) -> Answer:
+        return await self.ledger.submit(command)
+
+
+def _flagged(flags: Mapping[str, Flag], files: Mapping[str, bytes]) -> list[tuple[str, Flag]]:
+    """The grids of a result with those of these flags that they have."""
+    rows = codec.decode(files["result.json"])["rows"] if flags else ()
+    return [(row["grid"], flags[code]) for row in rows for code in row.get("flags", ()) if code in flags]
+
+
+__all__ = ["DRAFTING", "Editions", "Office", "Said"]
