@@ -87,6 +87,22 @@ class NoticeMarkRow(Table, tablename="notice_mark"):
     told_at = BigInt(default=None)
 
 
+class AssessmentRow(Table, tablename="assessment"):
+    """An impact assessment for a place and a purpose; `made_by` is the office that answers for it."""
+
+    id = Text(primary_key=True, default=None)
+    purpose = Text(default=None)
+    place = Text(default=None)
+    title = Text(default=None)
+    summary = Text(default=None)
+    sha256 = Text(default=None)
+    conclusion = Text(default=None)
+    made_by = Text(default=None)
+    valid_until = Text(default=None)
+    recorded_by = Text(default=None)
+    recorded_at = BigInt(default=None)
+
+
 STAFF = tables.of(StaffRow)
 STAFF_NAME = tables.of(StaffNameRow)
 SESSION = tables.of(SessionRow)
@@ -94,3 +110,4 @@ API_KEY = tables.of(ApiKeyRow)
 ATTEMPT = tables.of(AttemptRow)
 ACCESS = tables.of(AccessRow)
 NOTICE_MARK = tables.of(NoticeMarkRow)
+ASSESSMENT = tables.of(AssessmentRow)

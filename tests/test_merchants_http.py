@@ -22,6 +22,7 @@ from ledger.port import Answer, PutRows
 from ledger.view import View
 from rules.register import PLACE, SUBJECT, Place, subject_row
 from tests.application import application
+from tests.assessed import assess
 from tests.conftest import Built
 
 HERE, GRID = "370321002003", "370321002003-04"
@@ -109,6 +110,7 @@ async def _furnish(made: Counter, world: World) -> None:
     ]
     await world.ledger.submit(PutRows(puts=tuple((PLACE, place.row(NOON)) for place in places)))
     await world.register.reload()
+    await assess(world, "merchant")
     act = Act("system", "2022-06-15", b"{}", "txn_1")
     held = world.keys
     names = {"origin": held.journal_origin(HERE), "vkey": held.vkey, "recovery": held.recovery}

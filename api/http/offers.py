@@ -14,7 +14,8 @@ from api.http.merchants import IfMatch, Strict, asker, etag, version_in
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
 from api.world import SERVING, World
 from ledger.errors import Refusal
-from merchants.model import UNCOUNTED, Offer
+from merchants.change import must_own
+from merchants.model import UNCOUNTED, Asker, Offer
 from rules.ports import APPROVING
 
 AMOUNT_MAX = 10**9
@@ -160,7 +161,8 @@ async def offer(request: Request[Any, Any, Any], world: World, offer: str) -> Re
 async def change(
     world: World, caller: Caller, offer: str, data: OfferChange, if_match: IfMatch = None
 ) -> Response[bytes]:
-    """Pause, reopen, close, restock; other changes put the offer back to `proposed`."""
+    """Pause, reopen, close, restock; other changes put the offer back to `proposed`. Opening it waits for an impact
+    assessment, as approving it does."""
     caller.require("merchants:write")
     sent = data.model_fields_set
     changes: dict[str, int | str] = {}
@@ -178,8 +180,18 @@ async def change(
         changes["from_day"] = _day(data.from_)
     if "to" in sent:
         changes["to_day"] = _day(data.to)
-    made = await world.shop.offers.change(asker(world, caller), offer, version=version_in(if_match), **changes)
+    changing = asker(world, caller)
+    if data.state == "open":
+        await _assessed(world, changing, offer)
+    made = await world.shop.offers.change(changing, offer, version=version_in(if_match), **changes)
     return reply(200, offer_body(made), headers=etag(made.version))
+
+
+async def _assessed(world: World, who: Asker, offer: str) -> None:
+    """Raises `not_found`, `forbidden`, and `assessment_missing` where shops may not be switched on."""
+    found = await world.shop.offers.get(offer)
+    must_own(who, found.merchant, found.community)
+    await world.assessments.require("merchant", found.community)
 
 
 @post(
@@ -191,11 +203,13 @@ async def change(
 async def approve(
     world: World, caller: Caller, offer: str, data: Nothing | None = None, if_match: IfMatch = None
 ) -> Response[bytes]:
-    """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot; and where
-    the scenario asks for an agreement, only while the shop has one in force."""
+    """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot; not
+    before an impact assessment found shops acceptable there; and where the scenario asks for an agreement, only while
+    the shop has one in force."""
     if "approvals:write" not in caller.scopes:
         caller.require("merchants:write")
     deciding = asker(world, caller, SERVING | APPROVING)
+    await _assessed(world, deciding, offer)
     made = await world.shop.offers.approve(deciding, offer, version=version_in(if_match))
     return reply(200, offer_body(made), headers=etag(made.version))
 
