@@ -12,7 +12,6 @@ import gc
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from litestar import Litestar, Router
@@ -32,6 +31,7 @@ from api.http import (
     agreements,
     anomalies,
     approvals,
+    assessments,
     audit,
     awards,
     batches,
@@ -41,19 +41,25 @@ from api.http import (
     charges,
     confirmers,
     day_sheets,
+    edition_office,
+    editions,
     entries,
     evidence,
+    fairness,
     health,
     indicators,
     journals,
     keys,
     merchants,
+    my_editions,
+    notices,
     notices_out,
     objections,
     offers,
     people,
     places,
     proxies,
+    rankings,
     redemptions,
     reports,
     scenarios,
@@ -68,7 +74,7 @@ from api.http import (
 from api.http.body import BYTES_MAX, StrictRequest, is_model, validate
 from api.http.idempotency import maybe_retry_of, retry_of
 from api.pages import routes as page_routes
-from api.settings import Settings
+from api.settings import Settings, software_version
 from api.world import World
 
 RESOURCES: list[Any] = [
@@ -98,6 +104,11 @@ RESOURCES: list[Any] = [
     evidence,
     confirmers,
     objections,
+    editions,
+    edition_office,
+    my_editions,
+    rankings,
+    notices,
     scenarios,
     merchants,
     agreements,
@@ -109,6 +120,8 @@ RESOURCES: list[Any] = [
     tokens,
     charges,
     vouchers,
+    assessments,
+    fairness,
 ]
 
 _HEADERS = [
@@ -127,22 +140,17 @@ _TAGS = {
     "reports": "随手拍与证据 · Reported deeds, photos, who may confirm",
     "objections": "异议 · Objections and the decisions on them",
     "people": "居民 · People and bodies",
+    "lists": "榜单与公示 · Rankings, red and grey lists, honours, the monthly notice",
     "rules": "规则 · Groups, indicators, packs, places",
     "merchants": "商户 · Merchants, offers, scenarios",
     "settlement": "结算 · What shops are owed: statements, disputes, payment",
     "redemptions": "兑换 · Redemptions at the till",
     "vouchers": "兑换券 · Vouchers for shops without a network",
+    "assessments": "影响评估与公平 · Impact assessments, and whom the points reach",
     "staff": "工作人员 · Staff accounts",
     "keys": "密钥 · Keys for machines",
     "operation": "运行 · Health and status",
 }
-
-
-def software_version() -> str:
-    try:
-        return version("jifen")
-    except PackageNotFoundError:
-        return "0"
 
 
 # Litestar resolves dependencies that stand side by side in tasks of their own, at some 40 µs each. So each of ours

@@ -36,14 +36,14 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     role: frozenset(scopes.split())
     for role, scopes in {
         "grid_worker": "awards:write people:read lists:read balances:read",
-        "community_staff": "awards:write people:write people:read lists:read balances:read merchants:write "
+        "community_staff": "awards:write people:write people:read lists:read lists:write balances:read merchants:write "
         "redemptions:write settlements:write",
-        "approver": "approvals:write people:read lists:read balances:read settlements:write",
-        "street_staff": "awards:write approvals:write packs:write people:write people:read lists:read balances:read "
-        "merchants:write redemptions:write settlements:write",
-        "county_admin": "staff:write packs:write merchants:write people:read lists:read settlements:write",
+        "approver": "approvals:write people:read lists:read lists:write balances:read settlements:write",
+        "street_staff": "awards:write approvals:write packs:write people:write people:read lists:read lists:write "
+        "balances:read merchants:write redemptions:write settlements:write",
+        "county_admin": "staff:write packs:write merchants:write people:read lists:read lists:write settlements:write",
         "auditor": "audit:read entries:read balances:read lists:read",
-        "council": "approvals:write packs:write lists:read",
+        "council": "approvals:write packs:write lists:read lists:write",
     }.items()
 }
 KIND_SCOPES: dict[str, frozenset[str]] = {

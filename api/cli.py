@@ -26,6 +26,7 @@ from ledger.store import StoreLost
 
 DONE, FAILED, USAGE = 0, 1, 2
 KINDS = ("places", "people", "bodies", "awards")
+_LONG = {("packs", "backtest"), ("packs", "replay"), ("lists", "verify")}
 # What a sheet, a pack or a ledger says of itself, as opposed to how the command was given.
 _DOES_NOT_HOLD = frozenset(
     {"batch_has_errors", "backup_incomplete", "backup_edited", "backup_inflated", "restore_unsound"}
@@ -167,6 +168,10 @@ def parser() -> argparse.ArgumentParser:
     owed = add("liability", "what the points that are out would cost, and the money there is for them")
     owed.add_argument("--place", required=True, metavar="CODE")
     owed.add_argument("--out", type=Path, metavar="FILE.csv", help="the points by journal and month as a table")
+    fair = add("fairness", "whom a quarter's points reach, and where somebody should look")
+    fair.add_argument("period", metavar="QUARTER", help="2026Q3")
+    fair.add_argument("--place", required=True, metavar="CODE")
+    fair.add_argument("--out", type=Path, metavar="FILE", help="a table (.csv) or a page to print (.html)")
     for name in ("approve", "reject"):
         decide = add(name, f"{name} what waits, as another person than its proposer")
         decide.add_argument("id", metavar="ID")
@@ -182,6 +187,35 @@ def parser() -> argparse.ArgumentParser:
     judge.add_argument("--reason", required=True)
     judge.add_argument("--fact", dest="facts", action="append", type=_fact, metavar="NAME=VALUE", help="as it was")
 
+    editions = group("lists", "editions of the pack's lists: rankings, red and grey lists, honours, notices")
+    drafted = add("draft", "a new edition of a list for a period and a place", editions)
+    drafted.add_argument("list", metavar="LIST", help="its code in the pack")
+    drafted.add_argument("period", metavar="PERIOD", help="2026-11, 2026Q4 or 2026, as the list has it")
+    drafted.add_argument("--place", required=True, metavar="CODE")
+    _as_user(drafted)
+    frozen = "compute it from the ledger as it is now; nothing in it changes after that"
+    for name, said in (("freeze", frozen), ("notify", "those in it are told, and the days to answer begin")):
+        step = add(name, said, editions)
+        step.add_argument("id", metavar="ID")
+        _as_user(step)
+    out = add("publish", "agree to it; it is published when enough people have", editions)
+    out.add_argument("id", metavar="ID")
+    _as_user(out)
+    out.add_argument("--reason", default="")
+    checked = add("verify", "compute published editions again: is every byte the same?", editions)
+    checked.add_argument("ids", nargs="*", metavar="ID", help="by default all")
+    checked.add_argument("--export", dest="folder", type=Path, metavar="DIR", help="from an audit export alone")
+    told = add("show", "an edition with its lines, or the newest of a place", editions)
+    told.add_argument("id", nargs="?", metavar="ID")
+    told.add_argument("--place", metavar="CODE")
+    told.add_argument("--period", metavar="PERIOD")
+
+    notice = add("notice", "a community's monthly notice as a page to print or to show on a screen")
+    notice.add_argument("period", type=_month, metavar="YYYY-MM")
+    notice.add_argument("--community", required=True, metavar="CODE")
+    notice.add_argument("--out", required=True, type=Path, metavar="NOTICE.html")
+    notice.add_argument("--form", choices=("a4", "a3", "screen"), default="a4")
+
     erase = add("erase", "forget a person for ever; the account's entries stay")
     erase.add_argument("subject", metavar="SUBJECT")
     erase.add_argument("--as", dest="user", required=True, metavar="USER")
@@ -196,6 +230,10 @@ def parser() -> argparse.ArgumentParser:
     jobs = group("jobs", "the work that nobody asks for")
     add("run", "run one job, or all", jobs).add_argument("names", nargs="*", metavar="NAME")
     return top
+
+
+def _as_user(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--as", dest="user", required=True, metavar="USER")
 
 
 def _import(sheet: argparse.ArgumentParser) -> None:
@@ -303,6 +341,10 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
             return _show(asyncio.run(work), args.json)
     if args.command == "keys":
         return _keys(args, config)
+    if args.command == "lists" and args.action == "verify" and args.folder is not None:
+        from api.commands.edition_checks import verify_folder
+
+        return _show(verify_folder(args.folder, args.ids, lang), args.json)
     if args.command == "verify-export":
         from api.commands.export import verify_export
 
@@ -372,6 +414,10 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
             from api.commands.liability import liability
 
             return await liability(world, args.place, args.out, lang)
+        case "fairness", _:
+            from api.commands.fairness import fairness
+
+            return await fairness(world, args.period, args.place, args.out, lang)
         case "packs", "backtest":
             from api.commands.backtest import backtest
 
@@ -396,6 +442,12 @@ async def _in_world(args: argparse.Namespace, world: Any, lang: messages.Lang, p
             if action == "list":
                 return await objections.listing(world, args.late, lang)
             return await objections.decide(world, args.id, args.user, args.outcome, args.reason, args.facts, lang)
+        case "lists", action:
+            return await _lists(args, str(action), world, lang, progress)
+        case "notice", _:
+            from api.commands.editions import notice
+
+            return await notice(world, args.period, args.community, args.out, args.form, lang)
         case "erase", _:
             from api.commands.erase import erase
 
@@ -417,6 +469,22 @@ async def _packs(args: argparse.Namespace, action: str, world: Any, lang: messag
             return await packs.listing(world, lang)
         case _:
             return await packs.show(world, args.ref, args.out, lang)
+
+
+async def _lists(args: argparse.Namespace, action: str, world: Any, lang: messages.Lang, progress: Any) -> Any:
+    from api.commands import edition_checks, editions
+
+    match action:
+        case "draft":
+            return await editions.draft(world, args.list, args.period, args.place, args.user, lang)
+        case "freeze" | "notify":
+            return await editions.step(world, action, args.id, args.user, lang)
+        case "publish":
+            return await editions.publish(world, args.id, args.user, args.reason, lang)
+        case "verify":
+            return await edition_checks.verify(world, args.ids, lang, progress)
+        case _:
+            return await editions.show(world, args.id, args.place, args.period, lang)
 
 
 def _keys(args: argparse.Namespace, config: Settings) -> int:
@@ -492,7 +560,7 @@ async def _awaited(work: Awaitable[Any]) -> Any:
 def _bar(args: argparse.Namespace) -> Iterator[Any]:
     """A progress bar on a terminal: call it with how much was done, and `total=`, `what=` when they are known."""
     long = args.command in ("verify", "demo", "import", "export", "backup", "restore")
-    long = long or getattr(args, "action", None) in ("backtest", "replay")
+    long = long or (args.command, getattr(args, "action", None)) in _LONG
     if args.json or not long or not sys.stderr.isatty():
         yield None
         return

@@ -10,12 +10,17 @@ from typing import Any
 from ledger.engine import Ledger
 from ledger.model import Link
 from ledger.view import rfc3339
+from rules.lists.model import Edition
 from rules.objections import Target, lists
 from rules.objections.records import ObjectionRecord
+from rules.tables import EDITION
+
+# What a line may be in for its subject to object to it: they have been told of it, and it has not been let go.
+_DISPUTABLE = frozenset({"notified", "confirmed", "chosen", "passed", "posted"})
 
 
 class Elsewhere:
-    """Redemptions from the shop. Editions are not kept yet, so nothing in one can be found."""
+    """Redemptions from the shop, lines of editions from the lists."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -34,7 +39,23 @@ class Elsewhere:
         return Target(subject, community, entry, frozenset({actor}))
 
     async def edition_entry(self, id_: str) -> Target | None:
-        return None
+        """A line of an edition, as `<edition>:<line>`, with the entry that it comes from if it has one: then that is
+        disputed, and counts for no list meanwhile. Whoever had a hand in the list does not decide."""
+        edition, _, line = id_.partition(":")
+        rows = await self._ledger.fetch(
+            "SELECT subject, state, journal, seq, decided_by FROM edition_line WHERE edition = ? AND line = ?",
+            edition, line,
+        )  # fmt: skip
+        if not rows or rows[0][1] not in _DISPUTABLE:
+            return None
+        subject, _, journal, seq, decided_by = rows[0]
+        found = await self._ledger.fetch(f"SELECT {', '.join(EDITION.names)} FROM edition WHERE id = ?", edition)
+        listed, entry = Edition.of(found[0]), None
+        involved = {decided_by, listed.drafted_by, listed.frozen_by, listed.notified_by}
+        involved |= {one.by for one in listed.said_yes}
+        if journal:
+            entry = Link("disputes", journal, seq, (await self._ledger.entry(journal, seq)).leaf)
+        return Target(subject, listed.place, entry, frozenset(involved - {""}))
 
     async def accounts(self, callers: Collection[str]) -> set[str]:
         """Subjects that staff logins are linked to."""
@@ -42,6 +63,10 @@ class Elsewhere:
         marks = ", ".join("?" * len(ids))
         rows = await self._ledger.fetch(f"SELECT subject FROM staff WHERE id IN ({marks}) AND subject <> ''", *ids)
         return {subject for (subject,) in rows}
+
+    async def logins(self, subject: str) -> set[str]:
+        """All staff logins that are linked to a subject."""
+        return {id for (id,) in await self._ledger.fetch("SELECT id FROM staff WHERE subject = ?", subject)}
 
 
 async def mark(ledger: Ledger, items: Sequence[dict[str, Any]], entries: Sequence[Mapping[str, Any] | None]) -> None:

@@ -247,6 +247,11 @@ async def statements(world: World) -> int:
     return (await office.run(period)).made
 
 
+async def editions(world: World) -> int:
+    """Take off the lists what is over, and what rests on an entry that was taken back. No page waits for it."""
+    return await world.editions.sweep()
+
+
 JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "holds": holds,
     "objections": objections,  # before lots: what is kept must not lapse first
@@ -254,6 +259,7 @@ JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "cooling": cooling,
     "evidence": evidence,
     "statements": statements,
+    "editions": editions,
     "seals": seals,
     "checkpoints": checkpoints,
     "witnesses": witnesses,
@@ -276,6 +282,7 @@ async def loop(world: World, every: float = EVERY_S) -> None:
         tasks.create_task(_repeat("objections", objections, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("retention", retention, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("statements", statements, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("editions", editions, world, HOUSEKEEPING_S))
         tasks.create_task(publishing(world))
         tasks.create_task(_repeat("seals", daily_seals, world, SEALING_S))
         tasks.create_task(_repeat("witnesses", witnesses, world, every))

@@ -8,6 +8,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,14 @@ NAMES = (
 TOKEN = "JIFEN_TOKEN"  # read by the command line only, for `--as`
 _FOR_TESTS = ("JIFEN_TEST_", "JIFEN_REQUIRE_POSTGRES")
 _WORKERS_MAX = 64
+
+
+def software_version() -> str:
+    """Of this software, as installed."""
+    try:
+        return version("jifen")
+    except PackageNotFoundError:
+        return "0"
 
 
 class SettingsError(ValueError):

@@ -15,16 +15,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from api.assessments import Assessments
 from api.auth import Caller, Gate
 from api.brake import IssueBrake
 from api.counter import Counter
 from api.db import bind, make_engine
 from api.disputes import Elsewhere
 from api.erasure import reapply
+from api.lists.consents import Consents
 from api.people.evidence import Photos
 from api.people.keystore import Keystore
 from api.people.vault import People
-from api.settings import Settings
+from api.settings import Settings, software_version
 from api.staff import Staff
 from api.tables import ACCESS
 from api.witness.server import Witness
@@ -53,6 +55,8 @@ from merchants.vouchers.issue import Vouchers
 from merchants.vouchers.upload import Uploads
 from rules.desk import Desk
 from rules.engine.model import Pack
+from rules.lists.freezing import Freezer
+from rules.lists.office import Editions, Office
 from rules.objections import Objections
 from rules.publishing import Publishing
 from rules.register import Register
@@ -101,6 +105,8 @@ class World:
     charges: Charges
     vouchers: Vouchers
     uploads: Uploads
+    assessments: Assessments
+    editions: Editions
     staff: Staff
     gate: Gate
     keys: keys.Keys
@@ -198,6 +204,11 @@ class World:
             raise NotReady(f"{self.home}: {error}") from error
         rooms = (self.register, self.packs, self.workdays, Elsewhere(self.ledger))
         self.objections = Objections(self.ledger, self.people, *rooms)
+        freezer = Freezer(self.ledger, self.register, Consents(self.ledger), self.home, f"jifen {software_version()}")
+        office = Office(
+            self.people, self.register, self.packs, self.workdays, Elsewhere(self.ledger), self.signing.current
+        )
+        self.editions = Editions(self.ledger, office, freezer)
         zone = self.settings.timezone
         self.counter = Counter(self.ledger, self.people, self.register, zone, Passes(secret, self.keys.origin))
         self.charges = Charges(self.ledger, secret, self.keys.origin)
@@ -212,6 +223,7 @@ class World:
         self.settlements = Settlements(self.ledger, self.signing.current, sealing, zone)
         self.publishing = Publishing(self.ledger, self.register, self.packs, self._last_year_under)
         self.desk.shares_queue("pack", self.publishing)
+        self.assessments = Assessments(self.ledger, self.register, zone)
         self.gate = Gate(self.ledger, self.settings.timezone)
         self.staff = Staff(self.ledger, self.gate, self.covers)
         await reapply(self)

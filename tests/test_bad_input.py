@@ -126,7 +126,7 @@ class Town:
 
     def asked(self, operation: Operation) -> str:
         """The path with what its query must say, about home."""
-        said = {"place": HOME, "channel": "sms", "from": "2026-01-01", "to": "2026-03-01"}
+        said = {"place": HOME, "community": HOME, "channel": "sms", "from": "2026-01-01", "to": "2026-03-01"}
         query = "&".join(f"{name}={said.get(name, 1)}" for name in operation.needed)
         return f"{self.path(operation)}?{query}" if query else self.path(operation)
 
@@ -297,6 +297,8 @@ async def _settle(town: Town) -> None:
     agreed = await world.shop.offers.agreements.add(
         keeper, ids["merchant"], scenario=cards, number="桓信协 1", from_day="2026-01-01"
     )
+    drafted = await world.editions.draft(street, "notice", "2021-01", HOME)
+    ids |= {"edition": drafted.id, "notice": drafted.id}
     ids |= {"budget": line.budget, "agreement": agreed.agreement, "terminal": shop["terminal"]}
     town.ids = ids
     town.known = {
@@ -326,6 +328,7 @@ async def _settle(town: Town) -> None:
         "sha256": "0" * 64,
         "start": "09:00",
         "year": "2026",
+        "period": "2026-01",
         "hours": {"week": {"mon": [["08:00", "18:00"]]}},
         "at": "2026-01-01T00:00:00Z",
         # these exclude others
@@ -909,7 +912,7 @@ async def _moving(town: Town) -> list[Operation]:
             r"/(reverse|capture|release|void|refunds|approve|reject|decision|accept|settle)$|/(awards|redemptions)$",
             operation.path,
         )
-        if moved and "offers" not in operation.path and not operation.path.endswith("{period}/accept"):
+        if moved and not re.search(r"/(offers|notices)/|{period}/accept$", operation.path):
             found.append(operation)
     return found
 
@@ -937,11 +940,13 @@ OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants", "/v1
 OPEN |= {"/v1/packs/{pack}", "/v1/public-keys", "/v1/epochs/checkpoint", "/v1/epochs/{epoch}", "/v1/till-keys"}
 OPEN |= {f"/v1/journals/{{journal}}/{what}" for what in ("checkpoint", "proof/inclusion", "proof/consistency", "seals")}
 OPEN |= {"/v1/offers/{offer}/calendar", "/v1/offers/{offer}/calendar.html"}
+OPEN |= {"/v1/impact-assessments", "/v1/editions", "/v1/rankings", "/v1/rankings/{period}", "/v1/notices"}
+OPEN |= {"/v1/notices/{period}"}
 PUBLIC_POSTS = ("/v1/sessions", "/v1/activations", "/v1/witness/add-checkpoint")
 # The caller's own; a record under /me says only what is the caller's.
 OWN = {f"/v1/me{what}" for what in ("", "/balance", "/entries", "/notices", "/redemptions", "/statement")}
 OWN |= {"/v1/sessions/current"}
-OWN |= {"/v1/me/slip", "/v1/me/proxies", "/v1/me/card", "/v1/tokens"}
+OWN |= {"/v1/me/slip", "/v1/me/proxies", "/v1/me/card", "/v1/me/editions", "/v1/tokens"}
 OUTSIDE = ("plain", "gridder", "far_admin", "far_staff", "client", "far_merchant", "body", "expired", None)
 REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
 

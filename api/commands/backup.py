@@ -6,11 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from api.app import software_version
 from api.commands import FAILED, Result, UsageError
 from api.people.keystore import Keystore
 from api.people.veil import Veil
-from api.settings import Settings
+from api.settings import Settings, software_version
 from api.world import ROOMS, World
 from ledger import backup as files
 from ledger import restore as restoring

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.app import software_version
 from api.commands import DONE, FAILED, Result, UsageError
+from api.editions import PUBLIC
+from api.settings import software_version
 from api.world import World
 from ledger import verifier
 from ledger.export import ExportRefused, Progress
@@ -17,7 +18,10 @@ from ledger.publish import Forked
 from rules import workdays
 from rules.engine.model import Pack
 from rules.engine.pack import PACKS, load_files
+from rules.lists.model import NOTE
 from rules.shelf import ShelfDamaged
+
+EDITIONS_MAX = 1_000_000
 
 
 async def export(world: World, folder: Path, journals: Sequence[str], progress: Progress | None = None) -> Result:
@@ -32,6 +36,7 @@ async def export(world: World, folder: Path, journals: Sequence[str], progress: 
             recovery=keys["recovery"],
             witnesses=keys["witnesses"],
             packs={pack.hash: _published(pack, await world.packs.files(pack)) for pack in world.packs.packs},
+            editions=await _editions(world),
             software=f"jifen {software_version()}",
             others={workdays.FILE: world.workdays.text},
             journals=journals or None,
@@ -46,6 +51,12 @@ async def export(world: World, folder: Path, journals: Sequence[str], progress: 
     lines.append(f"to check it: python3 {folder / 'verify.py'} --pin CHECKPOINT_FROM_ELSEWHERE")
     data: dict[str, Any] = {"folder": str(folder), "journals": done.journals, "epochs": done.epochs}
     return Result(DONE, lines, data)
+
+
+async def _editions(world: World) -> dict[str, dict[str, bytes]]:
+    """The files of every edition that was published, corrected ones included, with the note that signs it."""
+    found = await world.editions.find(states=PUBLIC, limit=EDITIONS_MAX)
+    return {one.id: {**await world.editions.files(one.id), NOTE: one.note.encode()} for one in found}
 
 
 def pack_files(pack: Pack) -> dict[str, bytes]:

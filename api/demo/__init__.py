@@ -17,7 +17,7 @@ import orjson
 from api.commands import UsageError, journal_close_takeover
 from api.demo import logins
 from api.demo.chance import Clock, draw
-from api.demo.county import County, charter, hire, invent, posts, register, settle
+from api.demo.county import County, assess, charter, hire, invent, posts, register, settle
 from api.demo.history import History
 from api.demo.lane import first_day, open_days, sessions
 from api.demo.origin import LOGINS, clear, mark
@@ -118,6 +118,7 @@ async def _live(county: County, as_of: date, progress: Progress) -> tuple[dict[s
     await asyncio.gather(*(hire(county, *post) for post in posts(county.scale.people)))
     actor = county.staff["staff"].id
     await settle(county, actor)
+    await assess(county, start)
     tick("places")
     clock.set(start, "08:00")
     for batch in batches:

@@ -7,7 +7,7 @@ All of it goes through the same doors that staff use; nothing is written past th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,10 +16,11 @@ from random import Random
 from typing import Any
 
 from api import imports
+from api.assessments import YEARS_MAX, Purpose, years_after
 from api.bodies import NewBody, register_bodies
 from api.demo import names
 from api.demo.chance import Clock, seeded
-from api.demo.places import COMMUNITIES, COUNTY, STREETS, grids, places
+from api.demo.places import COMMUNITIES, COUNTY, HOMES, STREETS, lived_in, places
 from api.demo.scale import SMALL, Scale
 from api.people.records import Consents, NewPerson, age
 from api.world import World
@@ -140,6 +141,38 @@ def posts(people: int) -> Iterator[tuple[str, str, str, str]]:
         yield code, f"community{code[8]}{code[-2:]}", "community_staff", code
 
 
+_ASSESSED: Mapping[Purpose, tuple[str, str]] = {
+    "publication": (
+        "一月一公示和红榜、提醒榜的个人信息保护影响评估",
+        "公示只到法人单位和网格合计；居民只有本人同意后才以遮盖的姓名出现，只列加分。上墙与网页同样内容，期满即撤。",
+    ),
+    "ranking": (
+        "网格季度排名的个人信息保护影响评估",
+        "按网格人均计算，人数太少的网格不排名，五人以下的数字不显示；未同意参加排名的居民不计入。",
+    ),
+    "merchant": (
+        "商户兑换的个人信息保护影响评估",
+        "收银台只看到遮盖的姓名、能不能享受和扣多少分；看不到余额、等级和积分记录。",
+    ),
+}
+
+
+async def assess(county: County, today: date) -> None:
+    """The county's three impact assessments, for three years: before them nothing is published, ranked or offered."""
+    for purpose, (title, summary) in _ASSESSED.items():
+        with county.ids("assessment", purpose):
+            await county.world.assessments.record(
+                county.staff["admin"].actor,
+                purpose=purpose,
+                place=COUNTY,
+                title=title,
+                summary=summary,
+                conclusion="acceptable",
+                made_by="县信用办（演示）",
+                valid_until=years_after(today, YEARS_MAX),
+            )
+
+
 # people ----------------------------------------------------------------------------------------------------------
 
 
@@ -157,12 +190,11 @@ def invent(county: County, today: date) -> list[tuple[NewPerson, Neighbour]]:
         rng.shuffle(order)
         for index in order[:count]:
             hats[index].add(group)
-    codes = list(COMMUNITIES)
     seen: set[tuple[str, str]] = set()
     made: list[tuple[NewPerson, Neighbour]] = []
     for index, groups in enumerate(hats):
-        home = codes[index % len(codes)]
-        grid = rng.choice(grids(home))
+        home = HOMES[index % len(HOMES)]
+        grid = rng.choice(lived_in(home))
         birth = names.birthday(rng, today)
         own_phone = index == 0 or rng.random() < 0.93
         while (grid, name := names.person_name(rng)) in seen:  # two of one name in one grid confuse a first look

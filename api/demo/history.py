@@ -17,6 +17,7 @@ from random import Random
 
 from api.demo.county import County, Neighbour
 from api.demo.deeds import DEEDS, MINUTES, PEAK_MONTH, SEASON, STARTS, Deed
+from api.demo.editions import Editing
 from api.demo.lane import Gain, Lane, Session, book, open_days, sessions
 from api.demo.paying import Paying
 from api.demo.places import COMMUNITIES
@@ -63,12 +64,14 @@ class History:
         self.moving = desk[len(desk) // 3]
         self.spending = Spending(county, county.scale.redemptions / (len(desk) - len(self.days)), self.counts)
         self.paying = Paying(county, self.counts, as_of)
+        self.editing = Editing(county, as_of, self.counts)
         self.totals = Counter({key: 0 for lane in self.lanes.values() for key in lane.pools})
         for lane in self.lanes.values():
             self.totals.update({key: len(pool) for key, pool in lane.pools.items()})
 
     async def run(self, tick: Callable[[], None]) -> None:
         for session in self.sessions:
+            await self.editing.work(session.day)
             self.county.clock.set(session.day, "08:30")
             await self.paying.work(session.day)
             if session.sheet:
@@ -132,7 +135,7 @@ class History:
         for actor, rows in ((lane.clerk, by_clerk), (lane.street, by_street)):
             for start in range(0, len(rows), CHUNK):
                 await self._commit(lane, actor, rows[start : start + CHUNK])
-        if decided:
+        if decided := [*decided, *self.editing.complaint(lane.code, session)]:
             await self._commit(lane, lane.street, decided)
             await self._approve(lane)
 

@@ -30,6 +30,11 @@ COMMUNITIES = {
     "370321002008": "信誉",
 }
 GRIDS = 140
+# Where it began: two in three of those who have joined live there, in the first grids of each community, so that also
+# a small county has grids with enough people to be ranked.
+PILOTS = ("370321001001", "370321002001", "370321002003")
+HOMES = (*COMMUNITIES, *PILOTS * 5)
+EARLY_GRIDS = 5
 # This street is done with its paper records; the other still brings them in, so its take-over window is open.
 CLOSED_STREET = "370321001"
 
@@ -39,6 +44,11 @@ def grids(community: str) -> list[str]:
     codes = list(COMMUNITIES)
     each, more = divmod(GRIDS, len(codes))
     return [f"{community}-{n:02d}" for n in range(1, each + 1 + (codes.index(community) < more))]
+
+
+def lived_in(community: str) -> list[str]:
+    """Its grids, each as often as people live there: ten in an early grid for one elsewhere."""
+    return [grid for n, grid in enumerate(grids(community)) for _ in range(10 if n < EARLY_GRIDS else 1)]
 
 
 def places() -> list[Place]:

@@ -106,6 +106,7 @@ async def stock(county: County, years: tuple[int, ...], tick: Callable[[], None]
 
 async def _open(county: County, staff: Asker, shop: _Shop) -> None:
     offers = county.world.shop.offers
+    await county.world.assessments.require("merchant", shop.community)
     hours = hours_text({day: [shop.hours] for day in DAYS})
     bodies = [one.subject for one in county.bodies.get(shop.community, ()) if "G5" in one.groups]
     subject = bodies[0] if bodies and shop.name == MARKET else ""  # a shop that earns points as a body, too

@@ -19,6 +19,7 @@ AT_ONCE = 0.78
 _ENDS = {"capture": 8, "partial": 3, "release": 3, "expire": 2, "refund": 4, "void": 2}
 _TRIES = 40
 _MINUTES = 10  # that a shop buys of the screen at a time
+_FREE = 3  # of one benefit that costs nothing, for anybody in the year; none is limited to fewer
 
 
 class Spending:
@@ -28,6 +29,7 @@ class Spending:
         self.county = county
         self.each = each
         self.counts = counts
+        self.free: Counter[tuple[str, str]] = Counter()
 
     async def spend(self, lane: Lane) -> None:
         """The day's orders of one community, one after the other."""
@@ -53,6 +55,7 @@ class Spending:
             if not one.till or one is self.county.resident:
                 continue
             can = [offer for offer in self.county.offers if _may(one, offer, bool(offer.price) == (pool is not graded))]
+            can = [offer for offer in can if self.free[one.subject, offer.offer] < _FREE]
             if can:
                 near = [offer for offer in can if offer.community == lane.code]
                 chosen = near if near and rng.random() < 0.4 else can
@@ -70,6 +73,7 @@ class Spending:
             more=self._slot(lane, offer),
         )
         one.points -= slip.points
+        self.free[one.subject, offer.offer] += not offer.price
         self.counts["redemptions"] += 1
         if at_once:
             self.counts["captured"] += 1

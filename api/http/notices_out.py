@@ -26,8 +26,18 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_err
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
+class Line(BaseModel):
+    """A line of an edition, as the list gave it under `prior`."""
+
+    model_config = _STRICT
+
+    edition: Annotated[str, Field(min_length=1, max_length=40)]
+    line: Annotated[str, Field(min_length=1, max_length=60)]
+
+
 class Told(BaseModel):
-    """As the list gave it: up to which entry of which journal, and up to which day lots were announced."""
+    """As the list gave it: up to which entry of which journal, up to which day lots were announced, and which lines of
+    editions."""
 
     model_config = _STRICT
 
@@ -35,6 +45,7 @@ class Told(BaseModel):
     journal: Annotated[str, Field(min_length=1, max_length=40)]
     seq: Annotated[int, Field(ge=-1, le=2**53 - 1)]
     warned: date | None
+    prior: Annotated[list[Line], Field(max_length=100)] = []
 
 
 class Deliveries(BaseModel):
@@ -54,8 +65,9 @@ async def listing(
     form: Literal["json", "csv", "slips"] = "json",
     cursor: Cursor = None,
 ) -> Response[bytes]:
-    """Entries that somebody living at a place was not told of, and points that lapse within 60 days. `sms` are those
-    with a phone, `print` all others. One page covers a stretch of a journal, so `items` may be empty before the last.
+    """Entries that somebody living at a place was not told of, points that lapse within 60 days, and prior notice to
+    bodies (`prior`: say so when it was delivered). `sms` are those with a phone, `print` all others. One page covers a
+    stretch of a journal, so `items` may be empty before the last.
     """
     caller.require("people:read")
     world.register.place(place)
@@ -92,6 +104,9 @@ async def deliver(world: World, caller: Caller, data: Deliveries) -> Response[by
         for one in data.delivered
     ]
     told = await plausible(world, delivered, {subject: known.home for subject, known in subjects.items()})
+    for one in data.delivered:
+        for line in one.prior:
+            await world.editions.hand_over(caller.actor, one.subject, line.edition, line.line, data.channel)
     answer = await world.ledger.submit(Deliver(told, data.channel, caller.id))
     return reply(200, {"delivered": answer.value})
 
@@ -120,6 +135,7 @@ def _body(one: wording.Told) -> dict[str, Any]:
         "text": one.text,
         "entries": [{name: line[name] for name in ("journal", "seq", "kind")} for line in notice.lines],
         "lapsing": [{"expires_on": day, "amount": points} for day, points in notice.lapsing],
+        "prior": [{"edition": line.edition, "line": line.line} for line in notice.prior],
         "mark": {"journal": notice.journal, "seq": notice.seq, "warned": notice.warned or None},
     }
 

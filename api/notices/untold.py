@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
 
 from api import statement
+from api.notices.prior import Prior, untold_lines
 from api.tables import NOTICE_MARK
 from api.world import World
 from ledger import codec
@@ -39,6 +40,7 @@ class Notice:
     journal: str
     lines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     lapsing: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    prior: list[Prior] = field(default_factory=list[Prior])
     seq: int = -1
     warned: str = ""
 
@@ -53,7 +55,7 @@ class Place(NamedTuple):
 async def untold(world: World, place: str, at: Place | None) -> tuple[list[Notice], Place | None]:
     """Notices for subjects living at a place, one walk of at most SCAN entries at a time, and where to go on.
 
-    Lots about to lapse come with the last part of each journal.
+    Lots about to lapse, and prior notice, come with the last part of each journal.
     """
     journals = sorted(one for one in await _journals(world) if world.covers(place, one) or world.covers(one, place))
     if at is None:
@@ -76,6 +78,10 @@ async def untold(world: World, place: str, at: Place | None) -> tuple[list[Notic
     if len(rows) == SCAN:
         return list(found.values()), Place(at.journal, rows[-1][0] + 1)
     await _warn(world, at.journal, known, found)
+    for line in await untold_lines(world, known):
+        mark = known[line.subject]
+        notice = found.setdefault(line.subject, Notice(line.subject, mark.kind, mark.grid, at.journal))
+        notice.prior.append(line)
     following = next((one for one in journals if one > at.journal), None)
     shown = sorted(found.values(), key=lambda one: (one.grid, one.subject))
     return shown, None if following is None else Place(following, await _since(world, following))

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from api import messages
+from api.notices.prior import Prior
 from api.notices.untold import Notice
 from api.pages.page import filled
 from api.people.names import masked
@@ -53,6 +54,7 @@ def message(world: World, notice: Notice, name: str, lang: messages.Lang) -> str
     if more := len(notice.lines) - LINES_MAX:
         said += [messages.sentence("notice_more", "detail", lang, {"count": more})] if more > 0 else []
     said += [lapse(day, points, lang) for day, points in notice.lapsing]
+    said += [proposed(world, line, lang) for line in notice.prior]
     facts = {"place": world.place_name(notice.journal), "name": name, "said": "".join(said)}
     return messages.sentence("notice_text", "detail", lang, facts)
 
@@ -68,12 +70,31 @@ def sentence(world: World, line: dict[str, Any], lang: messages.Lang) -> str:
     }
     if "rule" not in line:
         return messages.sentence(f"entry_{line['kind']}", "detail", lang, facts)
-    try:
-        _, indicator = world.packs.indicator(line["rule"], date.fromisoformat(line["occurred_on"]))
-        named = indicator.name.en if lang == "en" else indicator.name.zh
-    except Refusal:
-        named = line["rule"]
+    named = _rule(world, line["rule"], line["occurred_on"], lang)
     return messages.sentence(f"notice_{line['kind']}", "detail", lang, {**facts, "name": named})
+
+
+def proposed(world: World, line: Prior, lang: messages.Lang) -> str:
+    """Prior notice of one line of a reminder."""
+    facts = {
+        "day": line.day,
+        "name": _rule(world, line.indicator, line.day, lang),
+        "journal": line.journal,
+        "seq": line.seq,
+        "period": line.period,
+        "list": line.list.en if lang == "en" else line.list.zh,
+        "workdays": line.workdays,
+    }
+    return messages.sentence("notice_prior", "detail", lang, facts)
+
+
+def _rule(world: World, code: str, day: str, lang: messages.Lang) -> str:
+    """What a rule was called on a day."""
+    try:
+        _, indicator = world.packs.indicator(code, date.fromisoformat(day))
+    except Refusal:
+        return code
+    return indicator.name.en if lang == "en" else indicator.name.zh
 
 
 def lapse(day: str, points: int, lang: messages.Lang) -> str:
@@ -104,6 +125,7 @@ def _slip(world: World, one: Told, lang: messages.Lang) -> str:
     notice = one.notice
     lines = [sentence(world, line, lang) for line in notice.lines]
     lines += [lapse(day, points, lang) for day, points in notice.lapsing]
+    lines += [proposed(world, line, lang) for line in notice.prior]
     where = world.place_name(notice.grid or notice.journal)
     listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return (

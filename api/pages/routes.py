@@ -3,19 +3,23 @@
 
 import html
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
+from litestar.params import Parameter
 from litestar.static_files import create_static_files_router
 
 import ledger
 from api import messages, packs
+from api.lists import frame, index_page, naming
 from api.pages.page import CSP, filled
 from api.world import World
 from rules.engine.explain import amount
+from rules.engine.list_wording import list_statement
 from rules.engine.model import Pack
+from rules.engine.terms import Name
 from rules.engine.wording import statement
 
 VERIFIER = Path(ledger.__file__).parent / "verifier.py"
@@ -42,7 +46,8 @@ async def front(world: World) -> Response[bytes]:
         at = one["recorded_at"][:19].replace("T", " ")
         name, code = html.escape(world.place_name(one["journal"])), html.escape(one["journal"])
         rows.append(
-            f"<tr><td>{name}</td><td class=code>{code}</td><td class=number>{one['size']:,}</td>"
+            f'<tr><td><a href="/lists?community={code}">{name}</a></td>'
+            f"<td class=code>{code}</td><td class=number>{one['size']:,}</td>"
             f"<td class=code>{one['leaf'][:16]}</td><td class=code>{at}</td></tr>"
         )
     empty = '<tr><td colspan="5">还没有账簿 · No journal yet</td></tr>'
@@ -66,11 +71,19 @@ def _catalogue(pack: Pack) -> str:
         lines.append(f'<span lang="en">{html.escape(group.name.en)}</span></h2><dl class="rules">')
         for one in pack.indicators.values():
             if one.group == group.code:
-                said = "".join(f"<li>{html.escape(line)}</li>" for line in statement(pack, one, "zh"))
-                lines.append(f'<dt><span class="code">{one.code}</span> {html.escape(one.name.zh)}')
-                lines.append(f' <span lang="en">{html.escape(one.name.en)}</span></dt><dd><ul>{said}</ul></dd>')
+                lines.append(_said(one.code, one.name, statement(pack, one, "zh")))
+        lines.append("</dl></section>")
+    if pack.lists:
+        lines.append('<section><h2>榜单 <span lang="en">Lists</span></h2><dl class="rules">')
+        lines += [_said(one.code, one.name, list_statement(pack, one, "zh")) for one in pack.lists.values()]
         lines.append("</dl></section>")
     return "\n".join(lines)
+
+
+def _said(code: str, name: Name, sentences: list[str]) -> str:
+    said = "".join(f"<li>{html.escape(line)}</li>" for line in sentences)
+    called = f'{html.escape(name.zh)} <span lang="en">{html.escape(name.en)}</span>'
+    return f'<dt><span class="code">{code}</span> {called}</dt><dd><ul>{said}</ul></dd>'
 
 
 _PACK_STATES = {"in_force": "现行 · in force", "coming": "公示中 · on notice", "past": "已被替代 · replaced"}
@@ -101,6 +114,20 @@ def _pack(item: dict[str, Any]) -> str:
             lines.append("".join(told) + "</li>")
         lines.append("</ul>")
     return "\n".join([*lines, "</section>"])
+
+
+@get("/lists", opt=_PUBLIC, include_in_schema=False)
+async def lists(
+    request: Request,
+    world: World,
+    community: Annotated[str | None, Parameter(max_length=40)] = None,
+    lang: Literal["zh", "en"] | None = None,
+) -> Response[bytes]:
+    """What has been published: the newest of each place, or everything of one."""
+    data = await naming.index(world, community)
+    said = lang or messages.language(request.headers.get("accept-language", ""))
+    body = index_page.index_page(data, said).encode()
+    return Response(body, media_type="text/html", headers=frame.headers("index"))
 
 
 @get("/docs", opt=_PUBLIC, include_in_schema=False)
@@ -142,4 +169,4 @@ static = create_static_files_router(
     path="/static", directories=[_HERE / "static"], opt=_PUBLIC, include_in_schema=False, name="static"
 )
 
-routes = [front, rules, docs, openapi, verifier, problem, static]
+routes = [front, rules, lists, docs, openapi, verifier, problem, static]

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The monthly notice (一月一公示) of a community: on A4 or A3 for the wall, on a phone, on the screen in the lobby."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from api.backtests.words import amount, signed
+from api.lists import charts, frame
+from api.lists.words import Say, short, speaker
+from api.messages import Lang
+
+Data = Mapping[str, Any]
+
+_BARS, _BODIES, _PERSONS = 14, 28, 39  # on one slide
+
+
+def notice_page(data: Data, lang: Lang, form: str = "a4") -> str:
+    """The whole page. `data` is what `naming.named` gives for a notice; `form` one of `frame.FORMS`."""
+    say = speaker(lang)
+    if form == "screen":
+        body = frame.slides(data, lang, _slides(data, say), _last(data, lang, say))
+        return frame.page(frame.title(data, lang), lang, form, body)
+    parts = [
+        frame.head(data, lang, form),
+        "<main>",
+        frame.section(say("summary"), _sums(data, say)),
+        frame.section(say("grids"), _grids(data, say), css="grids"),
+        frame.section(say("bodies"), _bodies(data["bodies"], say) or _none(say("no_bodies"))),
+        frame.section(say("persons"), _persons(data["persons"], say) or _none(say("no_persons")), _withheld(data, say)),
+        *(f'<p class="note">{escape(say(key))}</p>' for key in ("persons_note", "privacy_note")),
+        frame.objecting(say),
+        frame.proof(data, lang),
+        "</main>",
+    ]
+    return frame.page(frame.title(data, lang), lang, form, "".join(parts))
+
+
+def _none(words: str) -> str:
+    return f'<p class="none">{escape(words)}</p>'
+
+
+def _sums(data: Data, say: Say) -> str:
+    """The figures of the whole community; one that would give a grid's away is not told."""
+    names = [name for name in ("people", "active", "awards", "gained", "points") if name in data["totals"]]
+    told = [(say(name), frame.shown(frame.figure(data["totals"][name], name))) for name in names]
+    return f'<dl class="sums">{"".join(f"<div><dt>{escape(what)}</dt><dd>{n}</dd></div>" for what, n in told)}</dl>'
+
+
+def _grid(data: Data, row: Data) -> str:
+    return short(row["name"], data["place_name"])
+
+
+def _chart(data: Data, rows: Sequence[Data], say: Say) -> str:
+    found = [charts.Mark(_grid(data, row), row["gained"]) for row in rows if row.get("people") and "gained" in row]
+    return charts.bars(found, say("chart_gained")) if any(one.value for one in found) else ""
+
+
+def _grids(data: Data, say: Say) -> str:
+    if not data["grids"]:
+        return _none(say("no_grids"))
+    names = ["people", "active", "awards", "gained", "points"]
+    adjusted = [name for name in ("late", "taken_back") if any(row.get(name) for row in data["grids"])]
+    names += adjusted
+    untold = say("untold")
+    rows = [
+        [_grid(data, row), *(_figure(row[name], name) if name in row else untold for name in names)]
+        for row in data["grids"]
+    ]
+    notes = [say("few_note", n=data["suppress_below"])] if any(untold in row for row in rows) else []
+    notes += [say("late_note")] if adjusted else []
+    told = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    return _chart(data, data["grids"], say) + frame.table([say("grid"), *(say(name) for name in names)], rows) + told
+
+
+def _figure(value: int, name: str) -> frame.Cell:
+    return _adjusted(value) if name in ("late", "taken_back") else frame.figure(value, name)
+
+
+def _adjusted(value: int) -> frame.Cell:
+    return frame.change(value or None)
+
+
+def _bodies(rows: Sequence[Data], say: Say) -> str:
+    heads = [say("name"), say("standing"), say("gained_short"), say("lost")]
+    return frame.table(heads, [_body(row) for row in rows]) if rows else ""
+
+
+def _body(row: Data) -> list[frame.Cell]:
+    return [
+        row["name"],
+        amount(row["standing"]),
+        _adjusted(row["gained"]),
+        _adjusted(row["lost"]),
+    ]
+
+
+def _persons(rows: Sequence[Data], say: Say, grid: str = "grid_name") -> str:
+    items = "".join(
+        f"<li><span>{escape(row['name'])}</span><span>{escape(row[grid])}</span>"
+        f"<span>{escape(_thanks(row, say))}</span></li>"
+        for row in rows
+    )
+    return f'<ul class="names">{items}</ul>' if rows else ""
+
+
+def _thanks(row: Data, say: Say) -> str:
+    """What somebody gained: standing, points, or both."""
+    told = [signed(row["gained"])] if row["gained"] else []
+    return " · ".join([*told, *([say("and_points", n=signed(row["points"]))] if row["points"] else [])])
+
+
+def _withheld(data: Data, say: Say) -> str:
+    return f'<p class="note">{escape(say("withheld", n=data["withheld"]))}</p>' if data.get("withheld") else ""
+
+
+# the screen ---------------------------------------------------------------------------------------------------------
+
+
+def _slides(data: Data, say: Say) -> list[str]:
+    """One idea a slide: the sums, the grids, the bodies, the residents."""
+    found = [f"<h2>{escape(say('summary'))}</h2>{_sums(data, say)}<p class='big'>{escape(say('privacy_note'))}</p>"]
+    for rows in _parts(data["grids"], _BARS):
+        if chart := _chart(data, rows, say):  # none where nothing is told of these grids
+            found.append(f"<h2>{escape(say('chart_gained'))}</h2>{chart}")
+    for rows in _parts(data["bodies"], _BODIES):
+        half = (len(rows) + 1) // 2 if len(rows) > _BODIES // 2 else len(rows)
+        found.append(_slide(say("bodies"), "".join(f"<div>{_bodies(one, say)}</div>" for one in _parts(rows, half))))
+    for rows in _parts(data["persons"], _PERSONS):
+        found.append(f"<h2>{escape(say('persons'))}</h2>{_persons(rows, say)}")
+    return found
+
+
+def _last(data: Data, lang: Lang, say: Say) -> str:
+    note = escape(say("objecting_note"))
+    return f"<h2>{escape(say('objecting'))}</h2><p class='big'>{note}</p>{frame.proof(data, lang)}"
+
+
+def _slide(heading: str, columns: str) -> str:
+    return f'<h2>{escape(heading)}</h2><div class="cols">{columns}</div>'
+
+
+def _parts(rows: Sequence[Data], size: int) -> list[Sequence[Data]]:
+    return [rows[at : at + size] for at in range(0, len(rows), size)]
