@@ -97,6 +97,8 @@ async def story(built: Built) -> dict[str, list[Any]]:
                 "orders": "SELECT redemption, subject, points, day FROM redemption ORDER BY redemption",
                 "statements": "SELECT merchant, period, state, points, fen FROM settlement ORDER BY merchant, period",
                 "budgets": "SELECT budget, limit_fen, spent FROM budget ORDER BY budget",
+                "editions": "SELECT id, list, period, place, version, state FROM edition ORDER BY id",
+                "lines": "SELECT edition, line, state, until FROM edition_line ORDER BY edition, line",
                 "hats": "SELECT subject, home, grid, groups FROM subject ORDER BY subject",
             }.items()
         }

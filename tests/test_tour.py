@@ -26,7 +26,8 @@ SAID = {
     11: ('"prev"', "True"),
     12: ("holds", "is in the log"),
     13: ("anchored up to",),
-    14: ("[hours_mismatch]",),
+    14: ("370321001001-01", "to the byte"),
+    15: ("[hours_mismatch]",),
 }
 
 
