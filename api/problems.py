@@ -67,6 +67,7 @@ STATUS: dict[str, int] = {
             "assessment_missing",
             "edition_state",
             "edition_exists",
+            "edition_order",
             "already_approved",
             "notice_running",
             "notice_missing",

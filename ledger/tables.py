@@ -7,8 +7,8 @@ that an order, its stock and its hold are one transaction. The SQL that makes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -32,6 +32,23 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.columns)
+
+
+class FromRow:
+    """A frozen dataclass whose fields are the columns of a table, in their order."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        return cls(*row)
+
+    def row(self) -> Row:
+        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def but(self, **changes: Any) -> Self:
+        """The same with some fields changed."""
+        return replace(self, **changes)  # type: ignore[type-var]
 
 
 def table(name: str, columns: str, *, key: int, group: int | None = None, cached: bool = False) -> Table:

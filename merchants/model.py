@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from ledger.book.holds import Hold
-from ledger.tables import Key, Row, Table
+from ledger.tables import FromRow, Key, Row, Table
 from ledger.view import View
 
 HOLD_US = 15 * 60 * 1_000_000  # long enough to fetch the goods from the back room, short enough to forget nothing
@@ -26,21 +26,6 @@ STATES = (
     "partially_refunded",
     "refunded",
 )
-
-
-class FromRow:
-    """Fields in the order of the table's columns."""
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        return cls(*row)
-
-    def row(self) -> Row:
-        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-
-    def but(self, **changes: Any) -> Self:
-        """The same with some fields changed."""
-        return replace(self, **changes)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,30 @@ async def test_one_edition_at_a_time(town: Town) -> None:
     assert (await editions.get(first.id)).reason == "选错了社区"
 
 
+async def test_periods_come_in_their_order(town: Town) -> None:
+    """While August is not published September cannot count on from it; once September is frozen, July would tell
+    again what stands there as late. One that was discarded is in nobody's way."""
+    editions, street = town.world.editions, town.actors["street"]
+    august = await frozen(town, "notice", "2026-08", EAST)
+    town.set(date(2026, 10, 9))
+    september = await editions.draft(street, "notice", "2026-09", EAST)
+    facts = await refused("edition_order", editions.freeze(street, september.id))
+    assert (facts["edition"], facts["period"]) == (august, "2026-08")
+    await editions.discard(street, august, "重新来过")
+    await editions.freeze(street, september.id)
+    july = await editions.draft(street, "notice", "2026-07", EAST)
+    assert september.id == (await refused("edition_order", editions.freeze(street, july.id)))["edition"]
+    await frozen(town, "notice", "2026-07", WEST)
+
+
+async def test_a_place_without_a_journal_has_no_lists(town: Town) -> None:
+    """Nothing could hold the digest of what is published."""
+    new = Place(f"{STREET}009", "新村", "community", STREET)
+    await town.world.ledger.submit(PutRows(puts=((PLACE, new.row(town.clock.now)),)))
+    await town.world.register.reload()
+    await refused("journal_not_open", frozen(town, "notice", "2026-08", new.code))
+
+
 async def test_late_deeds_wait_for_the_next_edition(town: Town) -> None:
     """What is reported after the freeze is in no correction of that month; the next month has it, marked as late."""
     editions, street = town.world.editions, town.actors["street"]
@@ -384,6 +408,7 @@ async def test_words_in_public_carry_no_numbers_of_people(town: Town) -> None:
     for text in (*spaced, *hidden):
         await refused("personal_data_in_text", editions.answer(body, id, line, text))
         await refused("personal_data_in_text", editions.decide(first, id, line, "dropped", text))
+    await editions.answer(body, id, line, "第1、2、3、4、5、6、7网格，共1,234,567.00元")
     await editions.answer(body, id, line, "已于2026-09-03退款1,280.50元，共3户", repaired=True)
     (replied,) = await editions.lines(id)
     assert (await editions.said(replied)).reply.startswith("已于")

@@ -162,7 +162,7 @@ async def test_a_notice_is_drawn_up_agreed_to_and_read_by_everybody(door: Door) 
     shown = await door.call(None, "GET", path)
     data = shown.json()
     assert ["东岳便民超市"] == [one["name"] for one in data["bodies"]]
-    assert {"王*红"} == {one["name"] for one in data["persons"]}
+    assert {"王*红", "赵*"} == {one["name"] for one in data["persons"]}
     assert not [one for one in ids(door.town) if one in shown.text] and "王小红" not in shown.text
     for form in ("a4", "a3", "screen"):
         page = await door.call(None, "GET", f"/notices/{MONTH}.html?community={EAST}&form={form}")
@@ -415,13 +415,15 @@ async def test_what_is_not_published_is_there_for_staff_of_the_place_alone(door:
 async def test_nobody_learns_before_it_is_published_whether_they_were_chosen(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not from their lines and not from what an answer is answered with."""
+    """Not from their lines and not from what an answer is answered with; and the reason has not their name."""
     person = door.town.people[0]
     row = {"line": person, "subject": person, "grid": f"{EAST}-01", "standing": 106_000, "gained": 900, "awards": 3}
     monkeypatch.setattr(making, "compute", lambda *_: {"rows": [row], "totals": {"considered": 1}})
     id_ = await door.edition("workers", QUARTER)
     await door.done("street", "POST", f"/editions/{id_}/notify")
-    await door.done("first", "POST", f"/editions/{id_}/lines/decide", confirmed(person, "passed"))
+    decide, named = f"/editions/{id_}/lines/decide", {**confirmed(person, "passed"), "reason": "王小 红已搬走"}
+    assert (422, "name_in_text") == await door.refused("first", "POST", decide, named)
+    await door.done("first", "POST", decide, confirmed(person, "passed"))
     said = {"edition": id_, "line": person, "text": "谢谢"}
     mine = [
         (await door.done("person 0", "GET", "/me/editions"))["items"][0],
@@ -488,7 +490,7 @@ async def test_an_export_has_every_published_edition_and_is_enough_to_redo_them(
     answer = await asyncio.to_thread(verifier.verify, str(tmp_path / "out"), jobs=1)
     assert answer["ok"], answer["lines"]
     held = await asyncio.to_thread(edition_checks.verify_folder, tmp_path / "out", [], "zh")
-    assert (0, {"ok": True, "editions": 2, "faults": []}) == (held.status, held.data)
+    assert (0, {"ok": True, "editions": 2, "faults": [], "elsewhere": []}) == (held.status, held.data)
     held = await edition_checks.verify(door.world, [], "zh", None)
     assert (0, 3) == (held.status, held.data["editions"]), held.lines
     path = folder / notice["id"] / "result.json"

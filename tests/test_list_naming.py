@@ -118,7 +118,8 @@ async def test_what_was_put_right_leaves_a_number(town: Town) -> None:
 
 
 async def test_what_has_left_the_newest_version_is_in_no_older_one(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an honour that was corrected; rows without a name stand last, so that their place tells nothing."""
+    """Of an honour that was corrected: a line that was removed, one that was objected to with success. Rows without a
+    name stand last, so that their place tells nothing."""
     world, editions = town.world, town.world.editions
     rows = [
         {"line": one, "subject": one, "grid": EAST, "standing": 120_000 - at, "gained": 1, "awards": 1}
@@ -140,6 +141,16 @@ async def test_what_has_left_the_newest_version_is_in_no_older_one(town: Town, m
     shown = (await naming.named(world, again.id))["rows"]
     assert [*names[1:], None] == [row.get("name") for row in shown]
     assert {"no": 3, "removed": True, "on": "2026-09-20"} == shown[-1]
+
+    body, line = town.bodies[1], f"{again.id}:{town.bodies[1]}"
+    said, _ = await world.objections.file(town.body(1), body, "edition_entry", line, "不是本店")
+    await world.objections.decide(town.actors["council"], said.id, "upheld", "属实")
+    for _ in range(2):  # at once, and once the job has written it down
+        for one in (id, again.id):
+            named = [row["name"] for row in (await naming.named(world, one))["rows"] if "name" in row]
+            assert names[2:] == named
+        await editions.sweep()
+    assert "removed" in {one.ended_why for one in await editions.lines(again.id) if one.line == body}
 
 
 async def test_the_closing_root_is_of_a_checkpoint(town: Town) -> None:

@@ -330,8 +330,9 @@ def test_a_reply_stands_with_its_reminder() -> None:
 
 
 def test_an_honour_has_its_reason() -> None:
-    """Masked, with the reason of whoever decided."""
-    said = read(list_page.list_page(honour(), "zh"))
+    """Masked, with the reason of whoever decided, and what the list asks for."""
+    said = read(list_page.list_page(honour() | {"conditions": {"zh": ["信用分满 1050 分"], "en": []}}, "zh"))
+    assert "条件 信用分满 1050 分" in said
     assert "1 张*华 兴旺花园社区 1,050.00 +40.50 三年无事故 2 2026-11-12 移出" in said
     assert "逐个决定" in said
 
@@ -358,6 +359,8 @@ def test_nothing_to_show_is_said() -> None:
     said = read(notice_page.notice_page(tried, "zh"))
     for words in ("还没有网格数据", "没有单位的信用分变动", "没有居民自愿公示", "试算，未公示"):
         assert words in said
+    replaced = reminder() | {"rows": [], "state": "corrected", "corrected_by": "edn_9"}
+    assert "本期没有上榜的单位" not in read(list_page.list_page(replaced, "zh"))
     assert "本期没有上榜的单位" in read(list_page.list_page(reminder() | {"rows": [], "minor": 0}, "zh"))
     assert "还没有公示过" in read(index_page.index_page(index() | {"places": []}, "zh"))
     alone = roll_up() | {"communities": [], "totals": {}}

@@ -107,7 +107,8 @@ def test_a_flag_needs_every_threshold_and_has_no_quota() -> None:
     book = settled(dict.fromkeys((A, B, C), 50))
     for grid, count, standing in ((A, 10, 1500), (B, 9, 5000), (C, 50, 301)):
         done(book, grid, count, standing)
-    rule = rule_of("grids", minimum=(50, 5), interval=None)
+    flags = (PLAIN.flags[0].model_copy(update={"min_per_head": 100_300, "min_participation": 20}),)
+    rule = rule_of("grids", minimum=(50, 5), interval=None, flags=flags)
     assert {one["grid"]: one["flags"] for one in ranking(book, rule, (A, B, C))["rows"]} == {
         A: ["red_flag"], B: [], C: ["red_flag"],
     }  # fmt: skip

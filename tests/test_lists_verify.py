@@ -108,6 +108,10 @@ def test_an_untouched_edition_holds(book: Book) -> None:
         second.files, "changes.json", codec.canonical({"rows": {"added": [], "changed": [], "removed": []}})
     )
     assert [fault.where for fault in faults(forged, later, first.files)] == ["changes.json"]
+    forged = resealed(second.files, lambda header: header.update({"units": [GRID, "east-02"], "version": 1}))
+    told = " ".join(fault.what for fault in faults(forged, later, first.files))
+    assert "units is another than in edn_1" in told and "no later version of edn_1" in told
+    assert "edn_1, which it follows, is not here" in faults(second.files, later, second.files)[0].what
 
 
 @pytest.mark.parametrize("name", ["definition.json", "exclusions.json", "population.csv", "result.json"])
@@ -179,6 +183,11 @@ def test_who_had_no_account_and_who_was_left_out_is_seen(book: Book) -> None:
         ({"kind": "honour"}, "honour"),
         ({"method": "2"}, "method 2"),
         ({"period": 3}, "not a header"),
+        ({"seen": {"east": {"leaf": "00" * 32, "size": 3}}}, "entries of east"),
+        ({"seen": {}}, "not a header"),
+        ({"files": ["result.json"]}, "not a header"),
+        ({"units": [GRID, GRID]}, "twice"),
+        ({"zone": "Asia/Tokyo"}, "Asia/Shanghai"),
     ],
 )
 def test_a_header_that_does_not_follow_from_itself_is_refused(book: Book, change: dict[str, Any], word: str) -> None:

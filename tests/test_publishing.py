@@ -486,7 +486,7 @@ async def test_the_notice_over_http(house: House, monkeypatch: pytest.MonkeyPatc
         assert 404 == (await client.get("/v1/packs/nothing")).status_code
         page = await client.get("/packs")
         assert 200 == page.status_code and "还有 10 天" in page.text
-        assert "红旗网格：人均满 1003 分" in page.text  # the lists in force
+        assert "红旗网格：人均满 1004 分" in page.text  # the lists in force
         assert "<b>" not in page.text and "&lt;b&gt;" in page.text
 
 

@@ -242,7 +242,7 @@ def test_a_list_as_it_hangs_on_the_wall() -> None:
     """In the words of somebody at the counter."""
     pack = builtin_pack("huantai")
     said = list_statement(pack, pack.lists["grids"], "zh")
-    assert "红旗网格：人均满 1003 分、参与率满 20%；奖励 2000 元（党组织服务群众经费）" in said
+    assert "红旗网格：人均满 1004 分、参与率满 20%；奖励 2000 元（党组织服务群众经费）" in said
     grey = list_statement(pack, pack.lists["grey"], "zh")
     assert "公布前先告知本人或本单位，留 5 个工作日答复" in grey and "由另外两人批准后公布" in grey
     models = list_statement(pack, pack.lists["models"], "en")

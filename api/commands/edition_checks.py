@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from ledger.errors import Refusal
 from rules.engine.model import Pack
 from rules.engine.pack import PackError, load_pack
 from rules.lists import columns
-from rules.lists.model import HEADER, PUBLICATION, Edition
+from rules.lists.model import HEADER, NOTE, PUBLICATION, Edition
 from rules.lists.verify import Fault, Heads, header_of, heads_in, reaches, verify_edition
 
 Progress = Callable[[int], None]
@@ -56,28 +57,38 @@ class Named(NamedTuple):
 async def verify(world: World, ids: Sequence[str], lang: Lang, progress: Progress | None) -> Result:
     """Those named, or all that were frozen. Entries are read anew: what was kept of them for speed is not trusted."""
     editions = [await world.editions.get(id_) for id_ in ids] or await world.editions.find(limit=_EDITIONS_MAX)
-    files = {one.id: await world.editions.files(one.id) for one in editions if one.frozen_by}
-    if missing := [id_ for id_ in ids if HEADER not in files.get(id_, {})]:
+    files = {one.id: await _stored(world, one.id) for one in editions if one.frozen_by}
+    if missing := [id_ for id_ in ids if id_ not in files]:
         raise Refusal("not_found", what="edition", id=missing[0])
+    rows = await world.ledger.fetch("SELECT body FROM entry WHERE kind = 'edition'")
+    named = _named(bytes(body) for (body,) in rows)
+    chosen = ids or sorted({*files, *named})
+    files |= {id_: {} for id_ in chosen if id_ not in files}
     for one in editions:
         if one.id in files and one.corrects and one.corrects not in files:
-            files[one.corrects] = await world.editions.files(one.corrects)
+            files[one.corrects] = await _stored(world, one.corrects)
         if one.id in files and one.note:
-            files[one.id] = {**files[one.id], "note": one.note.encode()}
+            files[one.id] = {**files[one.id], NOTE: one.note.encode()}
     for one in [header_of(one) for one in files.values()]:  # what an edition counts on from
         if one is not None and (before := one.get("previous", {}).get("edition")) and before not in files:
-            files[before] = await world.editions.files(before)
+            files[before] = await _stored(world, before)
     heads = await heads_in(world.ledger, files.values())
     packs = {pack.hash: pack for pack in world.packs.packs}
     with tempfile.TemporaryDirectory(prefix="jifen-") as folder:
         held = await columns.refresh(world.ledger, Path(folder))
-        chosen = ids or sorted(files)
         found = await asyncio.to_thread(_all, chosen, files, held, packs, heads, progress)
-    rows = await world.ledger.fetch("SELECT body FROM entry WHERE kind = 'edition'")
     public = {one.id for one in editions if one.is_public}
-    found += _digests({id_: files[id_] for id_ in chosen}, _named(bytes(body) for (body,) in rows), public)
+    found += _digests({id_: files[id_] for id_ in chosen}, named, public)
     found += [fault for one in editions if one.id in files for fault in _row(one, files[one.id])]
     return _result(len(chosen), found, [], "database", lang)
+
+
+async def _stored(world: World, id_: str) -> Files:
+    """An edition's files; none where one of them cannot be unpacked, which is said when they are missed."""
+    try:
+        return await world.editions.files(id_)
+    except zlib.error:
+        return {}
 
 
 def _row(edition: Edition, files: Files) -> Iterator[Fault]:

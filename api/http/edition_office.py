@@ -12,6 +12,7 @@ from api.http.body import Nothing
 from api.http.editions import TAGS, visible
 from api.http.merchants import Strict
 from api.http.reply import reply
+from api.lists import naming
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
@@ -123,6 +124,7 @@ async def correct(world: World, caller: Caller, edition: str, data: Because) -> 
     """A new version, as a draft: of the same members and deeds, without what was taken back or found wrong since. The
     version before stays to be read, marked as corrected."""
     await _seen(world, caller, edition)
+    await naming.check_unnamed(world, edition, data.reason)
     return reply(201, edition_body(await world.editions.correct(caller.actor, edition, data.reason), staff=True))
 
 
@@ -137,6 +139,7 @@ async def decide(world: World, caller: Caller, edition: str, data: DecideLine) -
     """A body is confirmed on a reminder only after it was told, after its days to answer, and while nothing about the
     line is disputed. No machine ends or gives an honour."""
     await _seen(world, caller, edition)
+    await naming.check_unnamed(world, edition, data.reason)
     done = await world.editions.decide(caller.actor, edition, data.line, data.outcome, data.reason)
     return reply(200, await line_body(world, done))
 

@@ -41,6 +41,8 @@ def _note(data: Data, say: Say) -> str:
 
 
 def _empty(data: Data, say: Say) -> str:
+    if data["state"] == "corrected":  # the new version says who is on it
+        return ""
     what = say(f"of_{data['about']}")
     return f'<p class="none">{escape(say("no_rows", what=what))}</p>'
 

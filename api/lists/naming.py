@@ -20,6 +20,7 @@ from ledger.guard import EPOCHS
 from ledger.view import local_day
 from rules.engine.list_wording import list_statement
 from rules.lists.model import CHANGES, CORRECTED, ENDED, HEADER, POSTED, PUBLISHED, Edition, Line
+from rules.lists.texts import seen
 from rules.register import Place
 
 Row = Mapping[str, Any]
@@ -90,6 +91,16 @@ async def named(world: World, id: str, *, staff: bool = False) -> dict[str, Any]
     if edition.state == CORRECTED:
         data["corrected_by"] = next((one.id for one in later if one.corrects == id and one.is_public), None)
     return data
+
+
+async def check_unnamed(world: World, id: str, text: str) -> None:
+    """Of words that will be public: raises `name_in_text` where they have the full name of a person whom the edition is
+    about, so that the mask is not undone beside it."""
+    result = codec.decode((await world.editions.files(id)).get("result.json", b"{}"))
+    subjects = {row["subject"] for part in ("rows", "persons") for row in result.get(part, ()) if "subject" in row}
+    plain = "".join(seen(text).split())
+    if any(one.name in plain for one in (await world.people.records(subjects)).values()):
+        raise Refusal("name_in_text")
 
 
 async def dressed(world: World, header: Row, rule: Row, result: Row) -> dict[str, Any]:

@@ -305,7 +305,7 @@ def short(name: str, community: str) -> str:
 
 _DAY = re.compile(r"(?<!\d)((?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9])(?!\d)")
 _DIGIT = r"[\d零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]"
-_NUMBER = re.compile(rf"{_DIGIT}(?:[\s\-–—.·_/()（）*、]{{0,2}}{_DIGIT}){{6,}}[xXｘＸ]?")
+_NUMBER = re.compile(rf"{_DIGIT}(?:[\s\-–—.·_/()（）*]{{0,2}}{_DIGIT}){{6,}}[xXｘＸ]?")
 
 
 def hushed(text: str) -> str:

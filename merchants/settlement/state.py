@@ -18,10 +18,10 @@ from ledger.book import holds
 from ledger.errors import Refusal
 from ledger.model import FOREVER, POINTS, Act, merchant_account
 from ledger.port import Answer, Retry
-from ledger.tables import BALANCE, Key, Row, Table
+from ledger.tables import BALANCE, FromRow, Key, Row, Table
 from ledger.view import View, local_day
 from merchants.booking import turned_over
-from merchants.model import FromRow, Merchant
+from merchants.model import Merchant
 from merchants.settlement.statement import Statement, last_day
 from merchants.tables import MERCHANT, SETTLEMENT, SETTLEMENT_DISPUTE, SETTLEMENT_TEXT
 

@@ -23,7 +23,7 @@ Period: TypeAlias = Literal["month", "quarter", "year"]
 
 Hundredths = Annotated[int, Constraint(ge=0, le=1_000_000_000)]
 """Of standing: 105000 is 1,050 分."""
-PeriodName = Annotated[str, Constraint(pattern=r"^[0-9]{4}(Q[1-4]|-(0[1-9]|1[0-2]))?$")]
+PeriodName = Annotated[str, Constraint(pattern=r"^[12][0-9]{3}(Q[1-4]|-(0[1-9]|1[0-2]))?$")]
 """A period by its name: 2022, 2022Q1, 2022-01."""
 
 

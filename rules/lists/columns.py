@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import msgspec
@@ -205,7 +206,7 @@ async def _read(ledger: Ledger, journal: str, start: int, end: int) -> pl.DataFr
 
 
 def _write(lines: pl.DataFrame, path: Path) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{token_hex(8)}")  # containers that share the folder share process ids, too
     try:
         with aside.open("wb") as file:
             lines.write_parquet(file, compression="zstd")

@@ -20,7 +20,7 @@ from rules.lists.lines import LINES
 from rules.lists.periods import days_of
 from rules.lists.population import POPULATION
 
-_JOURNAL = "example"
+_JOURNAL = "-"  # with which no grid begins: they are one community
 _SEED = "0" * 64
 Rows = list[dict[str, Any]]
 

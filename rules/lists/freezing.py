@@ -86,6 +86,8 @@ class Freezer:
             seen = await self._reach(corrected.header["seen"])
             while (names := await self._went(seen)) - seen.keys():  # somebody has moved meanwhile
                 seen = await self._reach(names)
+        if not seen:
+            raise Refusal("journal_not_open", journal=edition.place)
         header = self._header(edition, rule, pack, seen)
         if corrected is not None:
             header |= {

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
 from ledger import codec
-from ledger.tables import Row
+from ledger.tables import FromRow
 from rules.engine.lists import ListRule
 
 DRAFT, FROZEN, NOTIFIED, DECIDED = "draft", "frozen", "notified", "decided"
@@ -27,23 +27,6 @@ HEADER, PUBLICATION, CHANGES, NOTE = "edition.json", "published.json", "changes.
 NOTE_HEADER = "jifen-edition/v1"
 
 
-class _Stored:
-    """Fields in the order of the table's columns."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        return cls(*row)
-
-    def row(self) -> Row:
-        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-
-    def but(self, **changes: Any) -> Self:
-        """The same with some fields changed."""
-        return replace(self, **changes)  # type: ignore[type-var]
-
-
 class Approval(NamedTuple):
     """Somebody's yes: who, when (µs), and the digest of what it was said to."""
 
@@ -53,7 +36,7 @@ class Approval(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Edition(_Stored):
+class Edition(FromRow):
     """One version of a list for a period and a place. '' and -1 stand for "not yet", or "none"."""
 
     id: str
@@ -96,7 +79,7 @@ class Edition(_Stored):
 
 
 @dataclass(frozen=True, slots=True)
-class Line(_Stored):
+class Line(FromRow):
     """One subject's line in an edition about bodies or persons; `line` is its key in the result. `grade` is the class
     of a reminder, `until` its last day; `reply` and `why` are sealed."""
 
@@ -131,7 +114,7 @@ class Line(_Stored):
 
 
 @dataclass(frozen=True, slots=True)
-class Comment(_Stored):
+class Comment(FromRow):
     """What somebody says to a published edition; `text` is sealed."""
 
     id: str

@@ -19,8 +19,11 @@ from rules.engine.model import Pack
 from rules.lists import reading
 from rules.lists.freezing import Freezer, Frozen, lines_of, stored, stored_files
 from rules.lists.model import (
+    DECIDED,
     DRAFT,
+    FROZEN,
     HEADER,
+    NOTIFIED,
     POSTED,
     PUBLISHED,
     Channel,
@@ -41,6 +44,8 @@ from rules.tables import EDITION_COMMENT
 from rules.workdays import Workdays
 
 DRAFTING = frozenset({"community_staff", "street_staff", "county_admin"})
+STANDING = (FROZEN, NOTIFIED, DECIDED, PUBLISHED)
+EDITIONS_MAX = 10_000  # of one list and place: a month's for 800 years
 _LIST_PLACES = frozenset({"community", "street", "county"})
 
 
@@ -126,14 +131,26 @@ class Editions:
         return (await self._do(Draft(made))).value
 
     async def freeze(self, actor: Actor, id: str) -> Edition:
-        """Compute it from the ledger as it is now. Raises `period_not_over`, `edition_state`."""
+        """Compute it from the ledger as it is now. Raises `period_not_over`, `edition_state`, `edition_order`,
+        `journal_not_open` where the place has no entries yet."""
         edition = await self._own(actor, DRAFTING, id, DRAFT)
         last = days_of(edition.period)[1].isoformat()
         if self.today <= last:
             raise Refusal("period_not_over", period=edition.period, last=last)
+        if not edition.corrects:
+            await self._in_order(edition)
         frozen, rule, before = await self._frozen(edition)
         lines = tuple(lines_of(edition, rule, frozen.result, before))
         return (await self._do(Freeze(id, actor.id, self.zone, rule=rule, files=frozen.files, lines=lines))).value
+
+    async def _in_order(self, edition: Edition) -> None:
+        """An edition counts on from the one before: with an earlier one under way, or a later one made, deeds would be
+        in two of them, and a deduction on two lists."""
+        first, _ = days_of(edition.period)
+        for other in await self.find(list=edition.list, places=(edition.place,), states=STANDING, limit=EDITIONS_MAX):
+            since, _ = days_of(other.period)
+            if since > first or (since < first and other.state != PUBLISHED):
+                raise Refusal("edition_order", edition=other.id, period=other.period, state=other.state)
 
     async def preview(self, list: str, period: str, place: str, corrects: str = "") -> Frozen:
         """What an edition would be if it were frozen now; nothing is kept. Of a period that is not over, what there is
@@ -244,7 +261,7 @@ class Editions:
         return (await self._do(End(id, line, actor.id, self.zone, why=why, said=said))).value
 
     async def sweep(self) -> int:
-        """End the lines whose last day is over, and those whose entry was taken back; how many."""
+        """End the lines whose last day is over, and those found wrong or whose entry was taken back; how many."""
         done = 0
         for id, line, why in await reading.ending(self.ledger, self.today):
             ended: Line = (await self._do(End(id, line, "system", self.zone, why=why))).value
@@ -354,7 +371,8 @@ class Editions:
         return await reading.lines(self.ledger, id)
 
     async def suspended(self, lines: Collection[Line]) -> set[str]:
-        """Keys of the lines that are under objection, or whose entry was taken back: not to be shown meanwhile."""
+        """Keys of the lines that are under objection or were found wrong, or whose entry was taken back: not to be
+        shown."""
         return await reading.suspended(self.ledger, lines)
 
     async def of_subject(self, subject: str) -> list[tuple[Edition, Line]]:

@@ -38,7 +38,17 @@ from rules.lists.model import (
     Line,
     deflated,
 )
-from rules.lists.steps import OnEdition, check_heard, disputed, edition_in, lines_in, must_be, taken_back, targets
+from rules.lists.steps import (
+    OnEdition,
+    check_heard,
+    disputed,
+    edition_in,
+    line_in,
+    lines_in,
+    must_be,
+    taken_back,
+    targets,
+)
 from rules.tables import EDITION, EDITION_FILE, EDITION_LINE, OBJECTION_MARK
 
 
@@ -55,7 +65,7 @@ class Grant:
 class Publish(OnEdition):
     """Approve; where that makes enough, publish. `frozen` is the digest of the header, `by_person`: only lines that a
     person has decided on are shown, `grants` are written beside the digest in the journal of their place. `logins` are
-    all that the approver has; `elsewhere` are lines that other editions show or have shown."""
+    all that the approver has; `elsewhere` are the same lines in other editions than the versions before."""
 
     frozen: str = ""
     by_person: bool = False
@@ -66,16 +76,16 @@ class Publish(OnEdition):
     txn: str = ""
     corrects: str = ""
     logins: Collection[str] = ()
-    elsewhere: Collection[str] = ()
+    elsewhere: Collection[tuple[str, str]] = ()
 
     def reads(self) -> Iterable[tuple[Table, Key]]:
         for id in (self.id, self.corrects):
             if id:
                 yield EDITION, (id,)
                 yield EDITION_LINE, (id,)
+        yield from ((EDITION_LINE, (id,)) for id, _ in self.elsewhere)
         for line in self.lines:
-            both = {*targets(line), *targets(line.but(edition=self.corrects))}
-            yield from ((OBJECTION_MARK, (target,)) for target in both)
+            yield from ((OBJECTION_MARK, (target,)) for one in self._versions(line) for target in targets(one))
 
     def _do(self, view: View, edition: Edition, today: str) -> Edition:
         waited = (NOTIFIED, DECIDED) if edition.workdays else (FROZEN, NOTIFIED, DECIDED)
@@ -86,7 +96,8 @@ class Publish(OnEdition):
         if me & {edition.drafted_by, edition.frozen_by, *(one.by for one in edition.said_yes if one.by != self.actor)}:
             raise Refusal("same_person")
         lines = [self._since(view, line) for line in lines_in(view, self.id).values()]
-        shown = [line for line in lines if self._shows(view, edition, line, today)]
+        taken = {line for id, line in self.elsewhere if line_in(view, id, line).state in (POSTED, ENDED)}
+        shown = [line for line in lines if line.line not in taken and self._shows(view, edition, line, today)]
         of = sha256(codec.canonical([line.line for line in shown])).hexdigest()
         before = tuple(one for one in edition.said_yes if one.of == of)
         if any(one.by == self.actor for one in before):
@@ -99,6 +110,10 @@ class Publish(OnEdition):
             if line.state == ENDED:
                 view.put(EDITION_LINE, line.row())
         return self._publish(view, edition, [self._posted(line, today) for line in shown], today)
+
+    def _versions(self, line: Line) -> tuple[Line, ...]:
+        """The line as it is here and in the version before: an objection to either holds it back."""
+        return (line, line.but(edition=self.corrects)) if self.corrects else (line,)
 
     def _since(self, view: View, line: Line) -> Line:
         """With what became of the same line of the version before while this one was made: an end, an answer."""
@@ -113,8 +128,7 @@ class Publish(OnEdition):
         return line
 
     def _shows(self, view: View, edition: Edition, line: Line, today: str) -> bool:
-        before = line.but(edition=self.corrects)
-        if disputed(view, line) or disputed(view, before) or taken_back(view, line) or line.line in self.elsewhere:
+        if taken_back(view, line) or any(disputed(view, one) for one in self._versions(line)):
             return False
         if edition.kind == "reminder":
             if line.state != CONFIRMED:

@@ -17,9 +17,14 @@ COMMENTS_WAITING = 10  # of one person; who has more unread should wait until th
 _EDITION = ", ".join(f"e.{name}" for name in EDITION.names)
 _LINE = ", ".join(f"l.{name}" for name in EDITION_LINE.names)
 _COMMENT = ", ".join(EDITION_COMMENT.names)
+_OBJECTED = (
+    "edition_line l JOIN edition e ON e.id = l.edition JOIN objection o ON o.subject = l.subject "
+    "AND o.target = 'edition_entry:' || l.edition || ':' || l.line"
+)
+# Not where somebody who was passed over was right, and chosen after that.
+_UPHELD = "o.state = 'upheld' AND (l.decided_on = '' OR o.decided_at > e.published_at)"
 _SUSPENDED = (
-    "SELECT l.line FROM edition_line l JOIN objection_mark m "
-    "ON m.target = 'edition_entry:' || l.edition || ':' || l.line WHERE l.edition = ? UNION "
+    f"SELECT l.line FROM {_OBJECTED} WHERE l.edition = ? AND (o.state = ? OR {_UPHELD}) UNION "
     "SELECT l.line FROM edition_line l JOIN objection o ON o.target_journal = l.journal AND o.target_seq = l.seq "
     "WHERE l.edition = ? AND l.seq >= 0 AND o.state = ? UNION "
     "SELECT l.line FROM edition_line l JOIN reversed r ON r.journal = l.journal AND r.seq = l.seq "
@@ -100,16 +105,17 @@ async def ending(ledger: Ledger, today: str) -> list[tuple[str, str, str]]:
         "SELECT l.edition, l.line FROM edition_line l JOIN reversed r ON r.journal = l.journal AND r.seq = l.seq "
         "WHERE l.state = 'posted'"
     )
-    found = {(id, line): "expired" for id, line in over} | {(id, line): "removed" for id, line in back}
+    wrong = await ledger.fetch(f"SELECT l.edition, l.line FROM {_OBJECTED} WHERE l.state = 'posted' AND {_UPHELD}")
+    found = {(id, line): "expired" for id, line in over} | {(id, line): "removed" for id, line in (*back, *wrong)}
     return [(id, line, why) for (id, line), why in sorted(found.items())]
 
 
 async def suspended(ledger: Ledger, found: Iterable[Line]) -> set[str]:
-    """Keys of these lines of one edition that are under objection, or whose entry was taken back."""
+    """Keys of these lines that are under objection or were found wrong, or whose entry was taken back."""
     gone: set[str] = set()
     every = tuple(found)
     for id in {one.edition for one in every}:
-        rows = await ledger.fetch(_SUSPENDED, id, id, OPEN, id)
+        rows = await ledger.fetch(_SUSPENDED, id, OPEN, id, OPEN, id)
         gone |= {line for (line,) in rows}
     return gone & {one.line for one in every}
 
@@ -122,15 +128,15 @@ async def comment(ledger: Ledger, id: str) -> Comment:
     return Comment.of(rows[0])
 
 
-async def elsewhere(ledger: Ledger, edition: str, before: Collection[str]) -> set[str]:
-    """Keys of the lines that another edition shows or has shown, other than the versions `before` this one: for one
+async def elsewhere(ledger: Ledger, edition: str, before: Collection[str]) -> list[tuple[str, str]]:
+    """(edition, line) of the same deductions in other editions, apart from the versions `before` this one: for one
     deduction a body is posted once."""
     rows = await ledger.fetch(
-        "SELECT l.line, o.edition FROM edition_line l JOIN edition_line o ON o.subject = l.subject AND o.line = l.line "
-        "WHERE l.edition = ? AND l.journal <> '' AND o.edition <> l.edition AND o.state IN ('posted', 'ended')",
+        "SELECT o.edition, o.line FROM edition_line l JOIN edition_line o ON o.subject = l.subject AND o.line = l.line "
+        "WHERE l.edition = ? AND l.journal <> '' AND o.edition <> l.edition",
         edition,
     )
-    return {line for line, other in rows if other not in before}
+    return [(other, line) for other, line in rows if other not in before]
 
 
 async def comments(ledger: Ledger, edition: str, states: Collection[str]) -> list[Comment]:

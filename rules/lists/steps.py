@@ -158,10 +158,6 @@ class Freeze(OnEdition):
     files: Mapping[str, bytes] | None = None
     lines: tuple[Line, ...] = ()
 
-    @property
-    def heavy(self) -> int:
-        return 2 + len(self.lines) // 4
-
     def _do(self, view: View, edition: Edition, today: str) -> Edition:
         must_be(edition, DRAFT)
         assert self.rule is not None
