@@ -119,7 +119,6 @@ class _Edition:
         return {
             "standing": standing,
             "gained": sum(deed["standing"] for deed in awards if deed["standing"] > 0),
-            "lost": sum(deed["standing"] for deed in here if deed["standing"] < 0),
             "points": sum(deed["points"] for deed in awards),
             "awards": len(gave),
             "active": int(bool(gave)),
@@ -215,16 +214,12 @@ class _Edition:
         for told, about in ((people_told, ("people",)), (deeds_told, names)):
             totals = {name: value for name, value in totals.items() if told or name not in about}
         said: dict[str, list[Any]] = {"bodies": [], "persons": []}
-        for _line, subject, grid, _listed in bodies:
-            has = self.of(subject)
-            if has["gained"] or has["lost"]:
-                said["bodies"].append({"line": subject, "subject": subject, "grid": grid, "standing": has["standing"],
-                                       "gained": has["gained"], "lost": has["lost"]})  # fmt: skip
-        for _line, subject, grid, listed in persons:
-            has = self.of(subject)
-            if listed and (has["gained"] > 0 or has["points"] > 0):
-                said["persons"].append({"line": subject, "subject": subject, "grid": grid, "gained": has["gained"],
-                                        "points": has["points"], "awards": has["awards"]})  # fmt: skip
+        for part, members in (("bodies", bodies), ("persons", persons)):
+            for _line, subject, grid, listed in members:
+                has = self.of(subject)
+                if listed and (has["gained"] > 0 or has["points"] > 0):
+                    said[part].append({"line": subject, "subject": subject, "grid": grid, "gained": has["gained"],
+                                       "points": has["points"], "awards": has["awards"]})  # fmt: skip
         return {"grids": rows, **said, "totals": totals}
 
     def ranking(self) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def notice() -> dict[str, Any]:
     return head("notice") | {
         "totals": {"people": 104, "awards": 30},
         "grids": [grid(1, **whole), grid(2, people=12), grid(3)],
-        "bodies": [{"name": "兴旺超市", "place_name": "兴旺花园社区", "standing": 98000, "gained": 200, "lost": -500}],
+        "bodies": [{"name": "兴旺超市", "place_name": "兴旺花园社区", "gained": 200, "points": 500, "awards": 2}],
         "persons": [{"name": "张*华", "grid_name": "第1网格", "gained": 1050, "points": 300, "awards": 3}],
         "withheld": 2,
     }
@@ -264,7 +264,7 @@ def test_a_notice_says_what_it_has() -> None:
     assert "第2网格 12 不公布 不公布" in said
     assert "第3网格 不公布 不公布" in said
     assert "不足 5 人的数字不公布" in said
-    assert "兴旺超市 980.00 +2.00 −5.00" in said
+    assert "兴旺超市 兴旺花园社区 +2.00 · " in said
     assert "张*华 第1网格 +10.50" in said
     assert "另有 2 人撤回了公示同意" in said
     assert "2026-10-02 00:30" in said
@@ -357,7 +357,7 @@ def test_nothing_to_show_is_said() -> None:
         said = read(notice_page.notice_page(tried, "zh", form))
         assert "检查点还没有签发" in said
     said = read(notice_page.notice_page(tried, "zh"))
-    for words in ("还没有网格数据", "没有单位的信用分变动", "没有居民自愿公示", "试算，未公示"):
+    for words in ("还没有网格数据", "本期没有单位加分", "没有居民自愿公示", "试算，未公示"):
         assert words in said
     replaced = reminder() | {"rows": [], "state": "corrected", "corrected_by": "edn_9"}
     assert "本期没有上榜的单位" not in read(list_page.list_page(replaced, "zh"))

@@ -322,11 +322,13 @@ def test_a_community_is_not_told_by_the_sum_of_the_street() -> None:
 # bodies and persons ----------------------------------------------------------------------------------------------
 
 
-def test_a_notice_names_bodies_that_changed_and_persons_who_agreed() -> None:
-    """A body with what it lost; of persons only what they gained, standing or points, and only who wants it."""
+def test_a_notice_thanks_bodies_and_persons_who_agreed() -> None:
+    """Only what was gained, standing or points, and of persons only who wants it: not a word of a deduction, nor a
+    level from which it could be seen."""
     book = settled({A: 8})
     book.join("shop", A, ["G5"])
     book.join("quiet", A, ["G5"])
+    book.join("blamed", A, ["G5"])
     book.join("shy", A, listed=False)
     done(book, A, 1)
     book.award("shy", "2026-08-01", 100)
@@ -334,10 +336,9 @@ def test_a_notice_names_bodies_that_changed_and_persons_who_agreed() -> None:
     book.award(f"{A}.2", "2026-08-01", 0, 0)
     book.award("shop", "2026-08-01", 200, rule="MK-06")
     book.award("shop", "2026-08-02", -50, rule="MK-08")
+    book.award("blamed", "2026-08-02", -50, rule="MK-08")
     result = compute(PACK.lists["notice"], header(*QUARTER, (A,), book.reach()), book.population(), book.lines(), PACK)
-    assert result["bodies"] == [
-        {"line": "shop", "subject": "shop", "grid": A, "standing": 100_150, "gained": 200, "lost": -50}
-    ]
+    assert result["bodies"] == [{"line": "shop", "subject": "shop", "grid": A, "gained": 200, "points": 0, "awards": 1}]
     assert [{name: one[name] for name in one if name != "line"} for one in result["persons"]] == [
         {"subject": f"{A}.0", "grid": A, "gained": 100, "points": 0, "awards": 1},
         {"subject": f"{A}.1", "grid": A, "gained": 0, "points": 300, "awards": 1},

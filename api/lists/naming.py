@@ -36,11 +36,10 @@ _RANKED = (
     "grid", "state", "people", "active", "total", "per_head", "gained", "gained_per_head", "late", "taken_back", "rank",
     "ties", "low", "high", "per_head_low", "per_head_high", "shrunken", "flags",
 )  # fmt: skip
-_BODY = ("standing", "gained", "lost")
-_PERSON = ("gained", "points", "awards")
+_THANKED = ("gained", "points", "awards")
 _HONOUR = ("standing", "gained", "awards")
 _REMINDER = ("indicator", "class", "months", "occurred_on", "standing", "late")
-_CORRECTED = ("rank", "people", "active", "total", "per_head", "standing", "gained", "lost", "awards", "points")
+_CORRECTED = ("rank", "people", "active", "total", "per_head", "standing", "gained", "awards", "points")
 _HEAD = (
     "kind",
     "about",
@@ -214,10 +213,9 @@ class _Naming:
         match header["kind"]:
             case "notice":
                 data["grids"] = [self._grid(row, _GRID) for row in self.result["grids"]]
-                bodies = [self._subject(row, _BODY) for row in self._known(self.result["bodies"])]
-                data["bodies"] = sorted(bodies, key=lambda row: (-row["standing"], row["name"]))
-                persons = sorted(self._known(self.result["persons"]), key=_thanked)
-                data["persons"] = [self._subject(row, _PERSON) for row in persons]
+                for part in ("bodies", "persons"):
+                    thanked = sorted(self._known(self.result[part]), key=_thanked)
+                    data[part] = [self._subject(row, _THANKED) for row in thanked]
             case "ranking":
                 data |= {
                     "rows": [self._grid(row, _RANKED) for row in self.result["rows"]],

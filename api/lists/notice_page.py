@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from api.backtests.words import amount, signed
+from api.backtests.words import signed
 from api.lists import charts, frame
 from api.lists.words import Say, short, speaker
 from api.messages import Lang
 
 Data = Mapping[str, Any]
 
-_BARS, _BODIES, _PERSONS = 14, 28, 39  # on one slide
+_BARS, _NAMES = 14, 39  # on one slide
 
 
 def notice_page(data: Data, lang: Lang, form: str = "a4") -> str:
@@ -28,8 +28,8 @@ def notice_page(data: Data, lang: Lang, form: str = "a4") -> str:
         "<main>",
         frame.section(say("summary"), _sums(data, say)),
         frame.section(say("grids"), _grids(data, say), css="grids"),
-        frame.section(say("bodies"), _bodies(data["bodies"], say) or _none(say("no_bodies"))),
-        frame.section(say("persons"), _persons(data["persons"], say) or _none(say("no_persons")), _withheld(data, say)),
+        frame.section(say("bodies"), _thanked(data["bodies"], say, "place_name") or _none(say("no_bodies"))),
+        frame.section(say("persons"), _thanked(data["persons"], say) or _none(say("no_persons")), _withheld(data, say)),
         *(f'<p class="note">{escape(say(key))}</p>' for key in ("persons_note", "privacy_note")),
         frame.objecting(say),
         frame.proof(data, lang),
@@ -83,21 +83,7 @@ def _adjusted(value: int) -> frame.Cell:
     return frame.change(value or None)
 
 
-def _bodies(rows: Sequence[Data], say: Say) -> str:
-    heads = [say("name"), say("standing"), say("gained_short"), say("lost")]
-    return frame.table(heads, [_body(row) for row in rows]) if rows else ""
-
-
-def _body(row: Data) -> list[frame.Cell]:
-    return [
-        row["name"],
-        amount(row["standing"]),
-        _adjusted(row["gained"]),
-        _adjusted(row["lost"]),
-    ]
-
-
-def _persons(rows: Sequence[Data], say: Say, grid: str = "grid_name") -> str:
+def _thanked(rows: Sequence[Data], say: Say, grid: str = "grid_name") -> str:
     items = "".join(
         f"<li><span>{escape(row['name'])}</span><span>{escape(row[grid])}</span>"
         f"<span>{escape(_thanks(row, say))}</span></li>"
@@ -125,21 +111,15 @@ def _slides(data: Data, say: Say) -> list[str]:
     for rows in _parts(data["grids"], _BARS):
         if chart := _chart(data, rows, say):  # none where nothing is told of these grids
             found.append(f"<h2>{escape(say('chart_gained'))}</h2>{chart}")
-    for rows in _parts(data["bodies"], _BODIES):
-        half = (len(rows) + 1) // 2 if len(rows) > _BODIES // 2 else len(rows)
-        found.append(_slide(say("bodies"), "".join(f"<div>{_bodies(one, say)}</div>" for one in _parts(rows, half))))
-    for rows in _parts(data["persons"], _PERSONS):
-        found.append(f"<h2>{escape(say('persons'))}</h2>{_persons(rows, say)}")
+    for part, grid in (("bodies", "place_name"), ("persons", "grid_name")):
+        for rows in _parts(data[part], _NAMES):
+            found.append(f"<h2>{escape(say(part))}</h2>{_thanked(rows, say, grid)}")
     return found
 
 
 def _last(data: Data, lang: Lang, say: Say) -> str:
     note = escape(say("objecting_note"))
     return f"<h2>{escape(say('objecting'))}</h2><p class='big'>{note}</p>{frame.proof(data, lang)}"
-
-
-def _slide(heading: str, columns: str) -> str:
-    return f'<h2>{escape(heading)}</h2><div class="cols">{columns}</div>'
 
 
 def _parts(rows: Sequence[Data], size: int) -> list[Sequence[Data]]:

@@ -25,7 +25,7 @@ def notice_csv(data: Data, lang: Lang = "zh") -> bytes:
     rows = [{**row, "kind": say("grid"), "code": row["grid"]} for row in data["grids"]]
     rows += [{**row, "kind": say("body"), "grid": row["place_name"]} for row in data["bodies"]]
     rows += [{**row, "kind": say("person"), "grid": row["grid_name"]} for row in data["persons"]]
-    return _written(("kind", "name", "grid", *_GRID, "standing", "lost"), rows, say)
+    return _written(("kind", "name", "grid", *_GRID), rows, say)
 
 
 def ranking_csv(data: Data, lang: Lang = "zh") -> bytes:

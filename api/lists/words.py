@@ -77,7 +77,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "awards": ("记录笔数", "Entries"),
     "gained": ("本期新增信用分", "Standing gained"),
     "gained_short": ("本期新增", "Gained"),
-    "lost": ("本期扣减", "Deducted"),
     "points": ("兑换积分", "Points"),
     "standing": ("信用分", "Standing"),
     "total": ("合计信用分", "Total"),
@@ -123,7 +122,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "objecting": ("怎样提异议", "How to object"),
     "method": ("怎样算的", "How it is worked out"),
     "no_grids": ("本社区还没有网格数据。", "No grid has anything to show yet."),
-    "no_bodies": ("本期没有单位的信用分变动。", "No body's standing changed in this period."),
+    "no_bodies": ("本期没有单位加分。", "No body gained anything in this period."),
     "persons_note": (
         "名字后面是本期新增的信用分；兑换积分另外注明。",
         "After each name: the standing gained; points are marked as such.",
@@ -260,7 +259,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 
 AMOUNTS = frozenset(
-    ("gained", "points", "late", "taken_back", "standing", "lost", "total", "per_head", "gained_per_head", "shrunken",
+    ("gained", "points", "late", "taken_back", "standing", "total", "per_head", "gained_per_head", "shrunken",
      "per_head_low", "per_head_high", "fund"),
 )  # fmt: skip
 """Figures that are hundredths, of a 分 or of a yuan; the others are counts."""

@@ -55,7 +55,7 @@ def members(rule: ListRule, kind: str, population: pl.DataFrame, pack: Pack) -> 
 def figures(rule: ListRule, frame: Frame, lines: pl.LazyFrame, pack: Pack) -> pl.LazyFrame:
     """By `subject`, of everybody with a line.
 
-    `standing` on the last day; of the period `gained`, `lost`, `points`, `awards`, `active` (1: an award that gave
+    `standing` on the last day; of the period `gained`, `points`, `awards`, `active` (1: an award that gave
     something); `marked` (1: an award under one of the list's indicators); `grey` (how many deductions that a body must
     not have); `late` and `taken_back` (standing for deeds before the period that count now and did not in the edition
     before, and the other way round).
@@ -73,7 +73,6 @@ def figures(rule: ListRule, frame: Frame, lines: pl.LazyFrame, pack: Pack) -> pl
     sums = {
         "standing": (standing, alive),
         "gained": (standing, award & (standing > 0)),
-        "lost": (standing, here & (standing < 0)),
         "points": (points, award),
         "awards": (one, gave),
         "late": (standing, early & ~gone & (late_from(frame) | known & was_gone)),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is put up once a month: sums by grid, bodies whose level changed, and persons who agreed to be thanked."""
+"""What is put up once a month: sums by grid, and who is thanked: bodies, and persons who agreed. Only what was
+gained: a deduction is nobody's to read before its body was told, answered and two people agreed (`reminders`)."""
 
 # Polars states what may be in a literal as a union with an unknown in it.
 # pyright: reportUnknownMemberType=false
@@ -38,15 +39,10 @@ def notice(rule: ListRule, frame: Frame, persons: pl.DataFrame, bodies: pl.DataF
         rows = [without(row, names) if row["grid"] in quiet else row for row in rows]
         if sum_tells(quiet, counts, rule.suppress_below, together):
             totals = without(totals, names)
-    changed = bodies.filter((pl.col("gained") != 0) | (pl.col("lost") != 0)).sort("subject")
-    thanked = persons.filter(pl.col("listed") & ((pl.col("gained") > 0) | (pl.col("points") > 0))).sort("subject")
-    return {
-        "grids": rows,
-        "bodies": _lines(changed, "standing", "gained", "lost"),
-        "persons": _lines(thanked, "gained", "points", "awards"),
-        "totals": totals,
-    }
+    return {"grids": rows, "bodies": _thanked(bodies), "persons": _thanked(persons), "totals": totals}
 
 
-def _lines(found: pl.DataFrame, *names: str) -> list[dict[str, Any]]:
-    return found.select(pl.col("subject").alias("line"), "subject", "grid", *names).to_dicts()
+def _thanked(found: pl.DataFrame) -> list[dict[str, Any]]:
+    found = found.filter(pl.col("listed") & ((pl.col("gained") > 0) | (pl.col("points") > 0))).sort("subject")
+    line = pl.col("subject").alias("line")
+    return found.select(line, "subject", "grid", "gained", "points", "awards").to_dicts()
