@@ -420,16 +420,16 @@ async def test_comments_wait_until_staff_have_read_them(town: Town) -> None:
     """A resident's comment on a published edition is shown after somebody has looked at it; ten may wait, not more."""
     editions, wang = town.world.editions, town.people[0]
     draft = await frozen(town, "notice", "2026-08", WEST)
-    await refused("not_found", editions.comment(wang, draft, "还没公布"))
+    await refused("not_found", editions.comments.add(wang, draft, "还没公布"))
     id = await notice(town)
-    made = await editions.comment(wang, id, "第2网格的志愿活动值得学习")
-    assert await editions.comments(id) == []
-    await refused("forbidden", editions.show(town.actors["elsewhere"], made.id, True))
-    await editions.show(town.actors["street"], made.id, True)
-    assert [text for _, text in await editions.comments(id)] == ["第2网格的志愿活动值得学习"]
+    made = await editions.comments.add(wang, id, "第2网格的志愿活动值得学习")
+    assert await editions.comments.of(id) == []
+    await refused("forbidden", editions.comments.show(town.actors["elsewhere"], made.id, True))
+    await editions.comments.show(town.actors["street"], made.id, True)
+    assert [text for _, text in await editions.comments.of(id)] == ["第2网格的志愿活动值得学习"]
     for number in range(10):
-        await editions.comment(wang, id, f"意见{number}")
-    await refused("too_many_comments", editions.comment(wang, id, "第十一条"))
+        await editions.comments.add(wang, id, f"意见{number}")
+    await refused("too_many_comments", editions.comments.add(wang, id, "第十一条"))
 
 
 def _entry(line: str) -> tuple[str, int]:

@@ -124,8 +124,10 @@ class Editing:
         self.counts[f"list: {edition.list}"] += 1
         resident = self.county.resident
         if edition.list == "shops" and resident is not None and resident.home.startswith(edition.place):
-            said = await self.editions.comment(resident.subject, edition.id, "常去的那家也请评议会看看，从不缺斤短两。")
-            await self.editions.show(self._maker(edition.place), said.id, True)
+            said = await self.editions.comments.add(
+                resident.subject, edition.id, "常去的那家也请评议会看看，从不缺斤短两。"
+            )
+            await self.editions.comments.show(self._maker(edition.place), said.id, True)
 
     def _maker(self, place: str) -> Actor:
         """The community's own worker, or the street's."""

@@ -187,7 +187,7 @@ class Said(Strict):
 async def comments(request: Request[Any, Any, Any], world: World, edition: str) -> Response[bytes]:
     """Those that are shown, oldest first; for staff of the place all."""
     found, staff = await visible(world, request.scope.get("caller"), edition)  # type: ignore[arg-type]
-    said = await world.editions.comments(found.id, states=("waiting", "shown", "hidden") if staff else ("shown",))
+    said = await world.editions.comments.of(found.id, states=("waiting", "shown", "hidden") if staff else ("shown",))
     return reply(200, {"items": [comment_body(one, hushed(text), staff=staff) for one, text in said], "next": None})
 
 
@@ -198,7 +198,7 @@ async def comment(world: World, caller: Caller, edition: str, data: Said) -> Res
         raise Refusal("forbidden", scope="")
     found, _ = await visible(world, None, edition)
     await count(world, f"comment:{caller.id}", most=COMMENTS_PER_DAY, minutes=24 * 60)
-    made = await world.editions.comment(caller.id, found.id, data.text)
+    made = await world.editions.comments.add(caller.id, found.id, data.text)
     return reply(201, comment_body(made, data.text, staff=True))
 
 
@@ -233,11 +233,11 @@ async def hide(
 async def _moderated(world: World, caller: Caller, edition: str, comment: str, shown: bool) -> Response[bytes]:
     caller.require("lists:write")
     found, staff = await visible(world, caller, edition)
-    known = await world.editions.comments(found.id, states=("waiting", "shown", "hidden")) if staff else []
+    known = await world.editions.comments.of(found.id, states=("waiting", "shown", "hidden")) if staff else []
     text = next((text for one, text in known if one.id == comment), None)
     if text is None:
         raise Refusal("not_found", what="comment", id=comment[:60])
-    return reply(200, comment_body(await world.editions.show(caller.actor, comment, shown), text, staff=True))
+    return reply(200, comment_body(await world.editions.comments.show(caller.actor, comment, shown), text, staff=True))
 
 
 routes: list[Any] = [listing, one, comments, comment, show, hide]

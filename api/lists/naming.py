@@ -81,7 +81,7 @@ async def named(world: World, id: str, *, staff: bool = False) -> dict[str, Any]
     data |= {"id": id, "state": edition.state, "digest": edition.digest, "published_on": edition.published_on}
     data["comments"] = [
         {"text": hushed(text), "day": local_day(one.created_at, world.packs.zone)}
-        for one, text in await world.editions.comments(id)
+        for one, text in await world.editions.comments.of(id)
     ]
     if edition.corrects:
         before = await world.editions.get(edition.corrects)

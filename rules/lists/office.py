@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Protocol
 from ledger import codec
 from ledger.engine import Ledger
 from ledger.errors import Refusal
-from ledger.keys import BadKey, Signer, seal, unseal
-from ledger.port import Answer, Command, PutRows, Retry
+from ledger.keys import Signer
+from ledger.port import Answer, Command, Retry
 from ledger.view import local_day
 from rules.engine.lists import Flag, ListRule
 from rules.engine.model import Pack
 from rules.lists import reading
+from rules.lists.comments import Comments
 from rules.lists.freezing import Freezer, Frozen, lines_of, stored, stored_files
 from rules.lists.model import (
     DECIDED,
@@ -27,7 +28,6 @@ from rules.lists.model import (
     POSTED,
     PUBLISHED,
     Channel,
-    Comment,
     Edition,
     Line,
     Outcome,
@@ -35,12 +35,12 @@ from rules.lists.model import (
 )
 from rules.lists.periods import days_of, is_period
 from rules.lists.publishing import Grant, Publish
+from rules.lists.sealing import opened, sealed
 from rules.lists.steps import Decide, Deliver, Discard, Draft, End, Freeze, Notify, Reply
 from rules.lists.texts import check_public
 from rules.ports import APPROVING, AWARDING, Actor, Vault
 from rules.register import Register
 from rules.shelf import Shelf
-from rules.tables import EDITION_COMMENT
 from rules.workdays import Workdays
 
 DRAFTING = frozenset({"community_staff", "street_staff", "county_admin"})
@@ -82,6 +82,9 @@ class Editions:
         self.ledger = ledger
         self.given = given
         self.freezer = freezer
+        self.comments = Comments(
+            ledger, given.vault, lambda actor, place: self._must(actor, DRAFTING | APPROVING, place)
+        )
 
     @property
     def zone(self) -> str:
@@ -322,41 +325,6 @@ class Editions:
                 found.setdefault(journal, []).append(Grant(place, flag.fund_fen or 0, flag.budget or ""))
         return found
 
-    # what residents say --------------------------------------------------------------------------------------------
-
-    async def comment(self, subject: str, id: str, text: str) -> Comment:
-        """Somebody who signed in says something about a published edition; staff show it or not. Raises `not_found`,
-        `personal_data_in_text`, `too_many_comments`."""
-        if not (await self.get(id)).is_public:
-            raise Refusal("not_found", what="edition", id=id[:60])
-        check_public(text, "/text")
-        if await reading.waiting(self.ledger, subject) >= reading.COMMENTS_WAITING:
-            raise Refusal("too_many_comments", most=reading.COMMENTS_WAITING)
-        new = self.ledger.new_id("cmt")
-        sealed = seal(await self.given.vault.data_key(subject), text.encode(), new.encode())
-        made = Comment(new, id, subject, "waiting", self.ledger.clock(), sealed)
-        await self._do(PutRows(inserts=((EDITION_COMMENT, made.row()),)))
-        return made
-
-    async def show(self, actor: Actor, comment: str, shown: bool) -> Comment:
-        """Put a comment beside its edition, or take it away."""
-        found = await reading.comment(self.ledger, comment)
-        edition = await self.get(found.edition)
-        self._must(actor, DRAFTING | APPROVING, edition.place)
-        made = found.but(state="shown" if shown else "hidden", decided_by=actor.id, decided_at=self.ledger.clock())
-        await self._do(PutRows(puts=((EDITION_COMMENT, made.row()),)))
-        return made
-
-    async def comments(self, id: str, *, states: Collection[str] = ("shown",)) -> list[tuple[Comment, str]]:
-        """With their words, oldest first; those of erased people are gone."""
-        found = await reading.comments(self.ledger, id, states)
-        said: list[tuple[Comment, str]] = []
-        for one in found:
-            text = await self._opened(one.subject, one.text, one.id)
-            if text:
-                said.append((one, text))
-        return said
-
     # reading -------------------------------------------------------------------------------------------------------
 
     async def get(self, id: str) -> Edition:
@@ -386,10 +354,10 @@ class Editions:
 
     async def said(self, line: Line) -> Said:
         """The words about a line."""
-        bound = f"{line.subject}/{line.line}"
+        vault, bound = self.given.vault, f"{line.subject}/{line.line}"
         return Said(
-            await self._opened(line.subject, line.reply, f"{bound}/reply"),
-            await self._opened(line.subject, line.why, f"{bound}/why"),
+            await opened(vault, line.subject, line.reply, f"{bound}/reply"),
+            await opened(vault, line.subject, line.why, f"{bound}/why"),
         )
 
     # ---------------------------------------------------------------------------------------------------------------
@@ -415,16 +383,7 @@ class Editions:
         raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
 
     async def _sealed(self, line: Line, what: str, text: str) -> bytes:
-        key = await self.given.vault.data_key(line.subject)
-        return seal(key, text.encode(), f"{line.subject}/{line.line}/{what}".encode())
-
-    async def _opened(self, subject: str, sealed: bytes, bound: str) -> str:
-        if not sealed:
-            return ""
-        try:
-            return unseal(await self.given.vault.data_key(subject), sealed, bound.encode()).decode()
-        except (Refusal, BadKey):
-            return ""
+        return await sealed(self.given.vault, line.subject, text, f"{line.subject}/{line.line}/{what}")
 
     async def _do(self, command: Command) -> Answer:
         return await self.ledger.submit(command)

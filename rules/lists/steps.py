@@ -112,7 +112,7 @@ class Draft:
                     "edition_exists", edition=current.id if current else "", state=current.state if current else ""
                 )
             must_be(current, PUBLISHED)
-        elif current is not None and current.state not in (DISCARDED,):
+        elif current is not None and current.state != DISCARDED:
             raise Refusal("edition_exists", edition=current.id, state=current.state)
         least = made.version if current is None else max(made.version, current.version)
         made = made.but(version=least + 1, drafted_at=view.now_us, etag=1)
