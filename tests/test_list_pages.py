@@ -264,7 +264,7 @@ def test_a_notice_says_what_it_has() -> None:
     assert "第2网格 12 不公布 不公布" in said
     assert "第3网格 不公布 不公布" in said
     assert "不足 5 人的数字不公布" in said
-    assert "兴旺超市 兴旺花园社区 +2.00 · " in said
+    assert "兴旺超市 +2.00 · " in said
     assert "张*华 第1网格 +10.50" in said
     assert "另有 2 人撤回了公示同意" in said
     assert "2026-10-02 00:30" in said

@@ -28,8 +28,8 @@ def notice_page(data: Data, lang: Lang, form: str = "a4") -> str:
         "<main>",
         frame.section(say("summary"), _sums(data, say)),
         frame.section(say("grids"), _grids(data, say), css="grids"),
-        frame.section(say("bodies"), _thanked(data["bodies"], say, "place_name") or _none(say("no_bodies"))),
-        frame.section(say("persons"), _thanked(data["persons"], say) or _none(say("no_persons")), _withheld(data, say)),
+        _named(data, "bodies", say),
+        _named(data, "persons", say, _withheld(data, say)),
         *(f'<p class="note">{escape(say(key))}</p>' for key in ("persons_note", "privacy_note")),
         frame.objecting(say),
         frame.proof(data, lang),
@@ -83,13 +83,21 @@ def _adjusted(value: int) -> frame.Cell:
     return frame.change(value or None)
 
 
-def _thanked(rows: Sequence[Data], say: Say, grid: str = "grid_name") -> str:
+def _named(data: Data, part: str, say: Say, *more: str) -> str:
+    shown = _thanked(data, part, data[part], say) or _none(say(f"no_{part}"))
+    return frame.section(say(part), shown, *more)
+
+
+def _thanked(data: Data, part: str, rows: Sequence[Data], say: Say) -> str:
+    """Persons with their grid; bodies with their community, where the notice is about several."""
+    where = "grid_name" if part == "persons" else "place_name"
     items = "".join(
-        f"<li><span>{escape(row['name'])}</span><span>{escape(row[grid])}</span>"
+        f"<li><span>{escape(row['name'])}</span>"
+        f"<span>{escape(row[where] if row[where] != data['place_name'] else '')}</span>"
         f"<span>{escape(_thanks(row, say))}</span></li>"
         for row in rows
     )
-    return f'<ul class="names">{items}</ul>' if rows else ""
+    return f'<ul class="names {part}">{items}</ul>' if rows else ""
 
 
 def _thanks(row: Data, say: Say) -> str:
@@ -111,9 +119,9 @@ def _slides(data: Data, say: Say) -> list[str]:
     for rows in _parts(data["grids"], _BARS):
         if chart := _chart(data, rows, say):  # none where nothing is told of these grids
             found.append(f"<h2>{escape(say('chart_gained'))}</h2>{chart}")
-    for part, grid in (("bodies", "place_name"), ("persons", "grid_name")):
+    for part in ("bodies", "persons"):
         for rows in _parts(data[part], _NAMES):
-            found.append(f"<h2>{escape(say(part))}</h2>{_thanked(rows, say, grid)}")
+            found.append(f"<h2>{escape(say(part))}</h2>{_thanked(data, part, rows, say)}")
     return found
 
 
