@@ -489,6 +489,7 @@ class Lines:
     def __init__(self, path):
         import mmap
 
+        self.journal = os.path.basename(os.path.dirname(path))
         with open(path, "rb") as file:
             self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.path.getsize(path) else b""
 
@@ -503,9 +504,9 @@ class Lines:
         while low < high:
             start, line = self.around((low + high) // 2)
             found = peek(line, "seq")
-            if found == seq:
+            if found == seq and peek(line, "journal") == self.journal:
                 return line
-            if type(found) is not int:
+            if found == seq or type(found) is not int:
                 break
             low, high = (low, start) if found > seq else (start + len(line) + 1, high)
         start = 0
