@@ -9,10 +9,8 @@ from api.lists.words import hushed
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import rfc3339
-from rules.lists.model import CORRECTED, PUBLISHED, Comment, Edition, Line
+from rules.lists.model import Comment, Edition, Line
 from rules.lists.periods import days_of
-
-PUBLIC = (PUBLISHED, CORRECTED)
 
 
 def edition_body(one: Edition, *, staff: bool = False) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -247,3 +248,10 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
             if pattern.search(line) and "/linuxbrew/" not in line
         ]
     assert [] == wrong
+
+
+def test_starting_loads_no_polars() -> None:
+    """It takes a third of a second, and neither the server nor most commands need it: it is imported where used."""
+    loaded = "import sys, api.world, api.app; print('polars' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "False" == done.stdout.strip()

@@ -263,8 +263,8 @@ async def test_where_the_flag_has_been() -> None:
         async def find(self, **_: Any) -> list[Any]:
             return [SimpleNamespace(id=id, period=id[4:], version=1) for id in files]
 
-        async def files(self, id: str) -> dict[str, bytes]:
-            return files[id]
+        async def files(self, id: str, *names: str) -> dict[str, bytes]:
+            return {name: files[id][name] for name in names if name in files[id]}
 
     world: Any = SimpleNamespace(editions=Office(), place_name={"g1": "第1网格"}.get)
     held = await naming.history(world, "grids", EAST)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from api.commands import DONE, FAILED, Result, UsageError
-from api.editions import PUBLIC
 from api.settings import software_version
 from api.world import World
 from ledger import verifier
@@ -18,7 +17,7 @@ from ledger.publish import Forked
 from rules import workdays
 from rules.engine.model import Pack
 from rules.engine.pack import PACKS, load_files
-from rules.lists.model import NOTE
+from rules.lists.model import NOTE, PUBLIC
 from rules.shelf import ShelfDamaged
 
 EDITIONS_MAX = 1_000_000

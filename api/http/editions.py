@@ -15,7 +15,7 @@ from pydantic import Field
 
 from api import messages
 from api.auth import Caller, calling
-from api.editions import PUBLIC, comment_body, edition_body
+from api.editions import comment_body, edition_body
 from api.http.awards import lang_of, readable
 from api.http.body import Nothing
 from api.http.merchants import Strict
@@ -26,7 +26,7 @@ from api.lookup import count
 from api.world import World
 from ledger import codec
 from ledger.errors import Refusal
-from rules.lists.model import DRAFT, Edition
+from rules.lists.model import DRAFT, PUBLIC, Edition
 from rules.ports import READING
 
 TAGS = ["lists"]

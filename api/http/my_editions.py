@@ -73,7 +73,7 @@ async def _told(world: World, edition: Edition, line: Line) -> dict[str, Any]:
 
 
 async def _item(world: World, edition: Edition, line: Line, marks: dict[str, Any]) -> dict[str, Any]:
-    files = await world.editions.files(edition.id)
+    files = await world.editions.files(edition.id, "definition.json", "result.json")
     rule = read_definition(files["definition.json"])
     result = codec.decode(files["result.json"])
     row = next((one for one in result.get("rows", ()) if one["line"] == line.line), {})

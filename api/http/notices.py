@@ -90,9 +90,7 @@ async def approve(
     world: World, caller: Caller, maybe_retry: Retry | None, notice: str, data: Agreed | None = None
 ) -> Response[bytes]:
     """By somebody who did not draw it up. Where the list asks for one approval, that publishes it."""
-    caller.require("lists:write")
-    found, replayed = await _agreed(world, caller, notice, data, maybe_retry)
-    return reply(200, edition_body(found, staff=True), replayed)
+    return await _agreed(world, caller, await _noticed(world, caller, notice), data, maybe_retry)
 
 
 @post(
@@ -106,16 +104,15 @@ async def publish(
     world: World, caller: Caller, maybe_retry: Retry | None, notice: str, data: Agreed | None = None
 ) -> Response[bytes]:
     """What is published already stays so; else as agreeing to it."""
-    caller.require("lists:write")
     found = await _noticed(world, caller, notice)
     if found.state == PUBLISHED:
         return reply(200, edition_body(found, staff=True))
-    found, replayed = await _agreed(world, caller, notice, data, maybe_retry)
-    return reply(200, edition_body(found, staff=True), replayed)
+    return await _agreed(world, caller, found, data, maybe_retry)
 
 
 async def _noticed(world: World, caller: Caller, notice: str) -> Edition:
     """The notice, for staff of its place. Raises `not_found` for everybody else, and for another kind of edition."""
+    caller.require("lists:write")
     found, staff = await visible(world, caller, notice)
     if not staff or found.kind != "notice":
         raise Refusal("not_found", what="edition", id=notice[:60])
@@ -123,10 +120,11 @@ async def _noticed(world: World, caller: Caller, notice: str) -> Edition:
 
 
 async def _agreed(
-    world: World, caller: Caller, notice: str, data: Agreed | None, retry: Retry | None
-) -> tuple[Edition, bool]:
-    await assessed(world, await _noticed(world, caller, notice))
-    return await world.editions.agree(caller.actor, notice, "" if data is None else data.reason, retry)
+    world: World, caller: Caller, found: Edition, data: Agreed | None, retry: Retry | None
+) -> Response[bytes]:
+    await assessed(world, found)
+    done, replayed = await world.editions.agree(caller.actor, found.id, "" if data is None else data.reason, retry)
+    return reply(200, edition_body(done, staff=True), replayed)
 
 
 routes: list[Any] = [listing, notice, draft, approve, publish]

@@ -57,6 +57,7 @@ _HEAD = (
 )
 _FLAG = ("code", "name", "min_per_head", "min_participation", "fund_fen", "budget")
 _RULE = ("name", "metric", "minimum", "suppress_below", "notice_workdays", "decision")
+_READ = ("definition.json", "result.json")
 _STAFF = ("line", "subject")
 
 
@@ -66,10 +67,10 @@ async def named(world: World, id: str, *, staff: bool = False) -> dict[str, Any]
     Who may see an edition that is not published is the caller's to say. Raises `not_found`.
     """
     edition = await world.editions.get(id)
-    files = await world.editions.files(id)
+    files = await world.editions.files(id, HEADER, *_READ, CHANGES)
     if HEADER not in files:
         raise Refusal("not_found", what="edition", id=id[:60])
-    read = {name: codec.decode(files[name]) for name in (HEADER, "definition.json", "result.json")}
+    read = {name: codec.decode(files[name]) for name in (HEADER, *_READ)}
     lines = {line.line: line for line in await world.editions.lines(id)}
     gone = await world.editions.suspended(lines.values())
     later = []
@@ -95,7 +96,7 @@ async def named(world: World, id: str, *, staff: bool = False) -> dict[str, Any]
 async def check_unnamed(world: World, id: str, text: str) -> None:
     """Of words that will be public: raises `name_in_text` where they have the full name of a person whom the edition is
     about, so that the mask is not undone beside it."""
-    result = codec.decode((await world.editions.files(id)).get("result.json", b"{}"))
+    result = codec.decode((await world.editions.files(id, "result.json")).get("result.json", b"{}"))
     subjects = {row["subject"] for part in ("rows", "persons") for row in result.get(part, ()) if "subject" in row}
     plain = "".join(seen(text).split())
     if any(one.name in plain for one in (await world.people.records(subjects)).values()):
@@ -111,7 +112,7 @@ async def history(world: World, list: str, place: str) -> list[dict[str, Any]]:
     """Which grids earned which flags, newest period first."""
     found: list[dict[str, Any]] = []
     for edition in await world.editions.find(list=list, places=(place,), states=(PUBLISHED,), limit=_HISTORY):
-        files = await world.editions.files(edition.id)
+        files = await world.editions.files(edition.id, *_READ)
         flags = {one["code"]: one for one in codec.decode(files["definition.json"])["flags"]}
         for row in codec.decode(files["result.json"])["rows"]:
             for code in row.get("flags", ()):

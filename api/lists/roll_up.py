@@ -50,7 +50,7 @@ async def rolled_up(world: World, period: str, place: str, code: str | None = No
     name: Row = {"zh": rule.name.zh, "en": rule.name.en} if rule is not None else {}
     items: list[dict[str, Any]] = []
     for one in sorted((each for each in found if each.list == code), key=lambda each: each.place):
-        files = await world.editions.files(one.id)
+        files = await world.editions.files(one.id, "definition.json", "result.json")
         definition = codec.decode(files["definition.json"])
         items.append(_community(world, one, definition, codec.decode(files["result.json"])))
         name = definition["name"]

@@ -160,24 +160,22 @@ class Freezer:
     async def _lived(self, journals: Sequence[str]) -> set[str]:
         """These journals, and those in which anybody at home here has lived before."""
         found = {one["journal"] for one in await self.ledger.journals()} & set(journals)
-        for journal in journals:
-            rows = await self.ledger.fetch(
-                "SELECT DISTINCT m.journal FROM subject s JOIN member m ON m.subject = s.subject WHERE s.home = ?",
-                journal,
-            )
-            found |= {name for (name,) in rows}
-        return found
+        return found | await self._of_each(
+            "subject s JOIN member m ON m.subject = s.subject WHERE s.home = ?", journals
+        )
 
     async def _went(self, journals: Collection[str]) -> set[str]:
         """These journals, and those where anybody has lived who lived in one of them: a deed is taken back, disputed
         and decided on where its subject is at home by then."""
-        found = set(journals)
+        lived = "member o JOIN member m ON m.subject = o.subject WHERE o.journal = ?"
+        return set(journals) | await self._of_each(lived, journals)
+
+    async def _of_each(self, members: str, journals: Collection[str]) -> set[str]:
+        """The journals of these members `m`, asked one journal at a time."""
+        found: set[str] = set()
         for journal in journals:
-            rows = await self.ledger.fetch(
-                "SELECT DISTINCT m.journal FROM member o JOIN member m ON m.subject = o.subject WHERE o.journal = ?",
-                journal,
-            )
-            found |= {name for (name,) in rows}
+            rows = await self.ledger.fetch(f"SELECT DISTINCT m.journal FROM {members}", journal)
+            found.update(name for (name,) in rows)
         return found
 
     async def _reach(self, names: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -246,9 +244,12 @@ def _again(old: Line, state: str) -> str:
     return "confirmed" if old.journal else "chosen"
 
 
-async def stored_files(ledger: Ledger, id: str) -> dict[str, bytes]:
-    """An edition's files by name; of a draft none."""
-    rows = await ledger.fetch(f"SELECT name, data FROM {EDITION_FILE.name} WHERE edition = ? ORDER BY name", id)
+async def stored_files(ledger: Ledger, id: str, *names: str) -> dict[str, bytes]:
+    """An edition's files by name, all or those named; of a draft none. A county's population is megabytes."""
+    chosen = f"AND name IN ({', '.join('?' * len(names))})" if names else ""
+    rows = await ledger.fetch(
+        f"SELECT name, data FROM {EDITION_FILE.name} WHERE edition = ? {chosen} ORDER BY name", id, *names
+    )
     return {name: inflated(data) for name, data in rows}
 
 

@@ -15,6 +15,7 @@ from rules.engine.lists import ListRule
 
 DRAFT, FROZEN, NOTIFIED, DECIDED = "draft", "frozen", "notified", "decided"
 PUBLISHED, CORRECTED, DISCARDED = "published", "corrected", "discarded"
+PUBLIC = (PUBLISHED, CORRECTED)
 PROPOSED, CONFIRMED, DROPPED = "proposed", "confirmed", "dropped"
 CHOSEN, PASSED, POSTED, ENDED = "chosen", "passed", "posted", "ended"
 
@@ -75,7 +76,7 @@ class Edition(FromRow):
 
     @property
     def is_public(self) -> bool:
-        return self.state in (PUBLISHED, CORRECTED)
+        return self.state in PUBLIC
 
 
 @dataclass(frozen=True, slots=True)

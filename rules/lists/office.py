@@ -46,6 +46,7 @@ from rules.workdays import Workdays
 DRAFTING = frozenset({"community_staff", "street_staff", "county_admin"})
 STANDING = (FROZEN, NOTIFIED, DECIDED, PUBLISHED)
 EDITIONS_MAX = 10_000  # of one list and place: a month's for 800 years
+_RULED = ("definition.json", "result.json")
 _LIST_PLACES = frozenset({"community", "street", "county"})
 
 
@@ -96,14 +97,12 @@ class Editions:
 
     def rule(self, list: str, period: str) -> tuple[ListRule, Pack]:
         """The list's definition in the pack in force on the period's last day. Raises `not_found`."""
-        rules = {code: one for pack in self.given.shelf.packs for code, one in pack.lists.items()}
-        known = rules.get(list)
-        if known is None or not is_period(period, known.period):
-            raise Refusal("not_found", what="list", id=f"{list}/{period}"[:60])
-        pack = self.given.shelf.pack(days_of(period)[1])
-        if list not in pack.lists:
-            raise Refusal("not_found", what="list", id=f"{list}/{period}"[:60])
-        return pack.lists[list], pack
+        newest = next((pack.lists[list] for pack in reversed(self.given.shelf.packs) if list in pack.lists), None)
+        if newest is not None and is_period(period, newest.period):
+            pack = self.given.shelf.pack(days_of(period)[1])
+            if list in pack.lists:
+                return pack.lists[list], pack
+        raise Refusal("not_found", what="list", id=f"{list}/{period}"[:60])
 
     # making one --------------------------------------------------------------------------------------------------
 
@@ -119,8 +118,7 @@ class Editions:
         if not old.is_public:
             raise Refusal("edition_state", edition=id, state=old.state, wanted=PUBLISHED)
         check_public(reason, "/reason")
-        rule = read_definition((await self.files(id))["definition.json"])
-        return await self._drafted(actor, rule, old.period, old.place, corrects=id, reason=reason)
+        return await self._drafted(actor, await self._rule(id), old.period, old.place, corrects=id, reason=reason)
 
     async def _drafted(self, actor: Actor, rule: ListRule, period: str, place: str, **more: str) -> Edition:
         if self.given.register.place(place).level not in _LIST_PLACES:
@@ -175,7 +173,7 @@ class Editions:
             return await self.freezer.freeze(edition, rule, pack, None, corrected), rule, before
         rule, pack = self.rule(edition.list, edition.period)
         last = await reading.latest(self.ledger, edition.list, edition.place, edition.period)
-        previous = None if last is None else (await stored(self.ledger, last.id)).header
+        previous = None if last is None else codec.decode((await self.files(last.id, HEADER))[HEADER])
         return await self.freezer.freeze(edition, rule, pack, previous, None), rule, {}
 
     async def _before(self, edition: Edition) -> list[str]:
@@ -208,9 +206,7 @@ class Editions:
     async def hand_over(self, actor: Actor, subject: str, id: str, line: str, channel: Channel) -> Line:
         """The same by staff of the place where the subject is, who tell people there of everything else too. Raises
         `not_found` for a line that is not about this subject."""
-        _, found = await self._line(id, line)
-        if found.subject != subject:
-            raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
+        await self._line(id, line, of=subject)
         known = await self.given.register.subject(subject)
         self._must(actor, AWARDING | APPROVING, known.grid or known.home)
         return await self._delivered(actor, id, line, channel)
@@ -222,9 +218,7 @@ class Editions:
     async def answer(self, subject: str, id: str, line: str, text: str, *, repaired: bool = False) -> Line:
         """The body's own words, public beside its line; `repaired`: it asks to be taken off. Raises `not_found` for
         somebody else's line, `personal_data_in_text`, `line_closed`."""
-        _, found = await self._line(id, line)
-        if found.subject != subject:
-            raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
+        _, found = await self._line(id, line, of=subject)
         check_public(text, "/text")
         sealed = await self._sealed(found, "reply", text)
         return (await self._do(Reply(id, line, subject, self.zone, text=sealed, repaired=repaired))).value
@@ -232,16 +226,11 @@ class Editions:
     async def decide(self, actor: Actor, id: str, line: str, outcome: Outcome, reason: str) -> Line:
         """A person's decision. Raises `forbidden`, `same_person` in one's own cause, `notice_missing`,
         `notice_running`, `line_disputed`, `line_closed`."""
-        edition, found = await self._line(id, line)
-        self._must(actor, APPROVING, edition.place)
-        if found.subject in (actor.id, actor.subject):
-            raise Refusal("same_person")
-        check_public(reason, "/reason")
-        rule = read_definition((await self.files(id))["definition.json"])
+        found, why = await self._judged(actor, id, line, reason)
+        rule = await self._rule(id)
         if rule.kind == "honour" and rule.decision != "person":  # whoever reaches the figures is on it, and nobody else
             wrong = {"pointer": "/outcome", "code": "not_one_of", "found": outcome}
             raise Refusal("request_invalid", errors=[wrong])
-        why = await self._sealed(found, "why", reason)
         journals = (found.journal,) if found.journal else ()
         command = Decide(id, line, actor.id, self.zone, outcome=outcome, why=why, journals=journals)
         return (await self._do(command)).value
@@ -255,13 +244,17 @@ class Editions:
         return await self._off(actor, id, line, reason, "removed")
 
     async def _off(self, actor: Actor, id: str, line: str, reason: str, why: str) -> Line:
+        _, said = await self._judged(actor, id, line, reason)
+        return (await self._do(End(id, line, actor.id, self.zone, why=why, said=said))).value
+
+    async def _judged(self, actor: Actor, id: str, line: str, reason: str) -> tuple[Line, bytes]:
+        """The line that somebody decides about, not in their own cause, and the sealed reason."""
         edition, found = await self._line(id, line)
         self._must(actor, APPROVING, edition.place)
         if found.subject in (actor.id, actor.subject):
             raise Refusal("same_person")
         check_public(reason, "/reason")
-        said = await self._sealed(found, "why", reason)
-        return (await self._do(End(id, line, actor.id, self.zone, why=why, said=said))).value
+        return found, await self._sealed(found, "why", reason)
 
     async def sweep(self) -> int:
         """End the lines whose last day is over, and those found wrong or whose entry was taken back; how many."""
@@ -281,7 +274,7 @@ class Editions:
     async def agree(self, actor: Actor, id: str, reason: str, retry: Retry | None) -> tuple[Edition, bool]:
         """The same under a retry key; the flag tells that this is the answer to an earlier request."""
         edition = await self._own(actor, APPROVING, id)
-        files = await self.files(id)
+        files = await self.files(id, HEADER, *_RULED)
         if HEADER not in files:
             raise Refusal("edition_state", edition=id, state=edition.state, wanted="frozen")
         rule = read_definition(files["definition.json"])
@@ -317,7 +310,7 @@ class Editions:
         paid = {flag.code: flag for flag in rule.flags if flag.fund_fen}
         done: set[str] = set()
         for version in before if paid else ():
-            done |= {place for place, _ in _flagged(paid, await self.files(version))}
+            done |= {place for place, _ in _flagged(paid, await self.files(version, "result.json"))}
         found: dict[str, list[Grant]] = {}
         for place, flag in _flagged(paid, files):
             if place not in done:
@@ -348,9 +341,9 @@ class Editions:
         found = await reading.of_subject(self.ledger, subject)
         return [(edition, line) for edition, line in found if edition.notified_on or edition.is_public]
 
-    async def files(self, id: str) -> dict[str, bytes]:
-        """A frozen edition's files by name; of a draft none."""
-        return await stored_files(self.ledger, id)
+    async def files(self, id: str, *names: str) -> dict[str, bytes]:
+        """A frozen edition's files by name, all or those named; of a draft none."""
+        return await stored_files(self.ledger, id, *names)
 
     async def said(self, line: Line) -> Said:
         """The words about a line."""
@@ -375,10 +368,15 @@ class Editions:
             raise Refusal("edition_state", edition=id, state=found.state, wanted=", ".join(states))
         return found
 
-    async def _line(self, id: str, line: str) -> tuple[Edition, Line]:
+    async def _rule(self, id: str) -> ListRule:
+        """The rule that a frozen edition was computed by."""
+        return read_definition((await self.files(id, "definition.json"))["definition.json"])
+
+    async def _line(self, id: str, line: str, *, of: str | None = None) -> tuple[Edition, Line]:
+        """An edition's line, where it is said the one `of` this subject. Raises `not_found`."""
         edition = await self.get(id)
         for one in await self.lines(id):
-            if one.line == line:
+            if one.line == line and of in (None, one.subject):
                 return edition, one
         raise Refusal("not_found", what="edition_line", id=f"{id}:{line}"[:120])
 

@@ -18,8 +18,6 @@ from rules.engine.model import Pack
 from rules.engine.mutation import BURDEN_MAX, burden, survivors
 from rules.engine.pack import PROBLEMS_MAX, PackError, read_pack
 from rules.engine.problem import EXPRESSION, Problem
-from rules.lists import examples as list_examples
-from rules.lists import mutation as list_mutation
 from rules.publishing.overlap import overlaps
 
 StageName = Literal[
@@ -177,6 +175,8 @@ def unreadable(error: PackError) -> GateReport:
 
 def examples(pack: Pack) -> Stage:
     """Every worked example comes out as it says."""
+    from rules.lists import examples as lists  # here: polars takes a third of a second to load
+
     wrong = tuple(
         Finding(
             "example_failed",
@@ -184,14 +184,16 @@ def examples(pack: Pack) -> Stage:
             f"{one.indicator} “{one.example}”: expected {one.expected}, found {one.found}.",
             path=one.indicator,
         )
-        for one in (*failures(pack), *list_examples.failures(pack))
+        for one in (*failures(pack), *lists.failures(pack))
     )
     return Stage("examples", "failed" if wrong else "passed", _first(wrong))
 
 
 def mutation(pack: Pack) -> Stage:
     """Every number and comparison of a rule or a list is held by an example: changed by one, an example fails."""
-    for work, most in ((burden(pack), BURDEN_MAX), (list_mutation.burden(pack), list_mutation.BURDEN_MAX)):
+    from rules.lists import mutation as lists  # here, as above
+
+    for work, most in ((burden(pack), BURDEN_MAX), (lists.burden(pack), lists.BURDEN_MAX)):
         if (whole := sum(work.values())) > most:
             heaviest = max(work, key=lambda code: work[code])
             return Stage("mutation", "failed", (_too_many_changes(whole, most, heaviest),))
@@ -202,7 +204,7 @@ def mutation(pack: Pack) -> Stage:
             f"{one.indicator}: with {one.path} changed ({one.change}) no example fails; add one that would.",
             path=f"{one.indicator}.{one.path}",
         )
-        for one in (*survivors(pack), *list_mutation.survivors(pack))
+        for one in (*survivors(pack), *lists.survivors(pack))
     )
     return Stage("mutation", "failed" if left else "passed", _first(left))
 
