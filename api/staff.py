@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Staff accounts, sessions and machine keys: issuing them, changing them, taking them away.
+"""Staff accounts and machine keys: issuing them, changing them, taking them away, and telling who somebody is.
 
-Signing in is counted before the password is looked at, under the name that was tried, known or not: whoever guesses
-learns neither whether an account exists nor more than five guesses in a quarter of an hour.
+Signing in is counted before the password is looked at (`api/identity/attempts.py`), under the name that was tried,
+known or not: whoever guesses learns neither whether an account exists nor more than a few guesses an hour.
 """
 
 from __future__ import annotations
@@ -12,43 +12,36 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from api.auth import KEY_SCOPES, ROLE_SCOPES, Caller, Gate, roles_today, token_hash
+from api.auth import KEY_SCOPES, ROLE_SCOPES, Caller, Gate
+from api.counting import Counting
+from api.identity import passwords, signatures
+from api.identity.address import networks
+from api.identity.attempts import Attempt, Try
+from api.identity.second_factor import SecondFactor
+from api.identity.sessions import Issued, Proof, Sessions
+from api.identity.staff_rows import SHOWN, Change, ChangeKey, Hire, roles_text, staff_record
 from api.invalid import invalid
-from api.tables import API_KEY, ATTEMPT, SESSION, STAFF, STAFF_NAME
+from api.tables import API_KEY
+from ledger import keys
 from ledger.engine import Ledger
 from ledger.errors import Refusal, Unavailable
 from ledger.ids import opaque_id
 from ledger.port import Answer, PutRows, Retry
-from ledger.tables import Key, Row, Table
-from ledger.view import View
 
-HOUR_US = 3_600_000_000
-SESSION_US = 12 * HOUR_US
-ACTIVATED_US = 180 * 24 * HOUR_US  # a resident's phone signs in again twice a year
-KEY_US = 365 * 24 * HOUR_US
-TRIES_MAX = 5
-TRIES_WINDOW_US = 15 * 60 * 1_000_000
-PASSWORD_MIN = 8
-PASSWORD_MAX = 200
+KEY_DAYS = 365
+DAY_US = 86_400_000_000
+PROOFS_MAX, PROOFS_US = 5, 15 * 60 * 1_000_000
 HASHES_AT_ONCE = 2  # each takes a core and 19 MiB for some hundredths of a second
 HASHES_WAITING_MAX = 64
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
-
-
-class Issued(NamedTuple):
-    """A token, shown this once."""
-
-    token: str
-    expires_at: int
-    scopes: frozenset[str]
+ACCOUNT = ("id", "password", "roles", "state", "must_change", "totp", "oidc")  # what a proof is held against
 
 
 class Issue(NamedTuple):
@@ -62,10 +55,15 @@ class Issue(NamedTuple):
 class Staff:
     """The desk that issues and takes back. Changes take effect in this process at once."""
 
-    def __init__(self, ledger: Ledger, gate: Gate, covers: Callable[[str, str], bool]) -> None:
+    def __init__(
+        self, ledger: Ledger, gate: Gate, sessions: Sessions, covers: Callable[[str, str], bool], secret: bytes
+    ) -> None:
         self._ledger = ledger
         self._gate = gate
+        self._sessions = sessions
         self._covers = covers
+        self._counting_key = keys.derive(secret, "jifen/sign-in/1")
+        self.second = SecondFactor(ledger, secret)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
         self._waiting = 0
@@ -74,44 +72,76 @@ class Staff:
 
     # signing in ------------------------------------------------------------------------------------------------
 
-    async def sign_in(self, username: str, password: str) -> Issued:
-        """A session for the right password. Raises `unauthenticated`, `rate_limited`; the same for unknown names."""
-        what = _attempt("staff", username)
-        await self._ledger.submit(Try(what))
-        rows = await self._ledger.fetch(
-            "SELECT id, password, subject, roles, state FROM staff WHERE username = ?", username
-        )
-        id_, stored, _, roles, state = rows[0] if rows else ("", self._nobody, "", "[]", "")
-        right = await self._in_thread(self._matches, stored, password)
-        if not right or state != "active":
+    async def sign_in(
+        self,
+        username: str,
+        password: str,
+        *,
+        totp: str | None = None,
+        scopes: Iterable[str] | None = None,
+        address: str = "",
+    ) -> Issued:
+        """A session for the right password, and the right one-time code where the account asks for one.
+
+        `scopes` narrows it; `address` is where the request comes from ("" this machine). Raises `unauthenticated`,
+        `rate_limited`, the same for unknown names; `totp_required` after a right password only.
+        """
+        attempt = Attempt.of(self._counting_key, username, address)
+        await self._ledger.submit(Try(attempt))
+        account = await self._account("username", username)
+        right = await self._in_thread(self._matches, account["password"] if account else self._nobody, password)
+        if account is None or not right or account["state"] != "active":
             raise Refusal("unauthenticated")
-        held = roles_today(roles, self._gate.today())
-        scopes = frozenset[str]().union(*(ROLE_SCOPES.get(role, frozenset()) for role, _ in held))
-        return await self._issue("staff", id_, SESSION_US, scopes, forget=what)
+        step = await self.second.step(account, totp)
+        counted = "" if step is None else self.second.counted(account["id"])
+        way = "password" if step is None else "totp"
+        proof = Proof(way, account, self._ledger.clock(), step, attempt, counted)
+        return await self._sessions.begin(proof, scopes)
+
+    async def sign_in_linked(self, digest: str, proved_at: int, scopes: Iterable[str] | None = None) -> Issued:
+        """A session for the account that is linked to an identity elsewhere. Raises `oidc_unlinked`."""
+        account = await self._linked(digest)
+        return await self._sessions.begin(Proof("oidc", account, proved_at), scopes)
+
+    async def prove_linked(self, caller: Caller, digest: str, proved_at: int) -> None:
+        """Step-up by the identity provider. Raises `oidc_unlinked` where it vouches for another."""
+        account = await self._linked(digest)
+        if account["id"] != caller.id:
+            raise Refusal("oidc_unlinked")
+        await self._sessions.proved(caller, Proof("oidc", account, proved_at))
+
+    async def _linked(self, digest: str) -> dict[str, Any]:
+        rows = await self._ledger.fetch("SELECT id FROM staff_link WHERE digest = ?", digest)
+        account = await self._account("id", rows[0][0]) if rows else None
+        if account is None or account["state"] != "active":
+            raise Refusal("oidc_unlinked")
+        return account
 
     async def sign_in_subject(self, kind: str, subject: str, scopes: frozenset[str]) -> Issued:
         """A token for a resident or a body whose activation code and PIN were right."""
-        return await self._issue(kind, subject, ACTIVATED_US, scopes)
+        return await self._sessions.begin_own(kind, subject, scopes)
 
-    async def _issue(self, kind: str, owner: str, lasts: int, scopes: frozenset[str], forget: str = "") -> Issued:
-        token = "jt_" + base64.urlsafe_b64encode(self._ledger.random(32)).rstrip(b"=").decode()
+    async def prove(self, caller: Caller, *, password: str | None = None, totp: str | None = None) -> None:
+        """Step-up: who has a second factor shows a code, everybody else the password.
+
+        Raises `proof_wrong`, `totp_required`, `rate_limited`.
+        """
+        account = await self._account("id", caller.id)
+        if account is None:
+            raise Refusal("unauthenticated")
+        step = await self.second.step(account, totp)
+        counted, way = self.second.counted(caller.id), "totp"
+        if step is None:
+            counted, way = f"prove:{caller.id}", "password"
+            await self._ledger.submit(Counting(counted, PROOFS_MAX, PROOFS_US))
+            if password is None or not await self._in_thread(self._matches, account["password"], password):
+                raise Refusal("proof_wrong")
         now = self._ledger.clock()
-        row: Row = (token_hash(token), kind, owner, now, now + lasts)
-        removes: tuple[tuple[Table, Key], ...] = ((ATTEMPT, (forget,)),) if forget else ()
-        await self._ledger.submit(PutRows(inserts=((SESSION, row),), removes=removes))
-        return Issued(token, now + lasts, scopes)
+        await self._sessions.proved(caller, Proof(way, account, now, step, counted=counted))
 
-    async def sign_out(self, caller: Caller) -> None:
-        """End the session that this caller came with. A key is revoked by staff, not by itself."""
-        await self._ledger.submit(PutRows(removes=((SESSION, (caller.token_hash,)),)))
-        self._gate.forget()
-
-    async def sign_out_everywhere(self, owner: str) -> None:
-        """End every session of one person: a lost phone, a changed password, an erasure."""
-        rows = await self._ledger.fetch("SELECT hash FROM session WHERE owner = ?", owner)
-        if rows:
-            await self._ledger.submit(PutRows(removes=tuple((SESSION, (bytes(h),)) for (h,) in rows)))
-        self._gate.forget()
+    async def _account(self, column: Literal["id", "username"], value: str) -> dict[str, Any] | None:
+        rows = await self._ledger.fetch(f"SELECT {', '.join(ACCOUNT)} FROM staff WHERE {column} = ?", value)
+        return dict(zip(ACCOUNT, rows[0], strict=True)) if rows else None
 
     def _matches(self, stored: str, password: str) -> bool:
         try:
@@ -141,14 +171,17 @@ class Staff:
         roles: Sequence[Mapping[str, str | None]],
         subject: str | None = None,
         retry: Retry | None = None,
+        *,
+        must_change: bool = False,
     ) -> Answer:
-        """A staff account; `by` is None for the operator at the machine. `ref` of the answer is its id.
+        """A staff account; `by` is None for the operator at the machine. `must_change`: its owner can do nothing before
+        they have set a password of their own. `ref` of the answer is the account's id.
 
         Raises `already_registered`, `forbidden` for a place outside the caller's, `request_invalid`.
         """
         if not _USERNAME.fullmatch(username):
             raise invalid([{"pointer": "/username", "code": "not_in_form", "limit": _USERNAME.pattern}])
-        _check_password(password)
+        passwords.check(password, username)
         self._check_roles(by, roles)
         hashed = await self._in_thread(self._hasher.hash, password)
         row = (
@@ -156,45 +189,78 @@ class Staff:
             username,
             hashed,
             subject or "",
-            _roles_text(roles),
+            roles_text(roles),
             "active",
             1,
             self._ledger.clock(),
+            int(must_change),
+            "",
+            "",
+            0,
+            "",
         )
         return await self._ledger.submit(Hire(row, retry=retry))
 
     async def change(self, by: Caller, id_: str, version: int | None, changes: Mapping[str, Any]) -> int:
-        """Change `roles`, `subject`, `state` or `password`; the new version. Nobody changes the roles of oneself.
+        """Change `roles`, `subject`, `state` or `password`; the new version. Nobody changes the roles of oneself, and
+        a password that another has set must be changed by its owner before anything else.
 
         Raises `not_found`, `precondition_failed`, `same_person`, `forbidden`.
         """
         if by.id == id_ and changes.keys() - {"password"}:
             raise Refusal("same_person")
         current = await self.get(id_)
-        if by.id != id_:  # the other's account must be wholly within one's own place, before and after
-            self._check_roles(by, current["roles"])
+        if by.id != id_:
+            await self.may_administer(by, current)
         values: dict[str, Any] = {}
         if "roles" in changes:
             self._check_roles(by, changes["roles"])
-            values["roles"] = _roles_text(changes["roles"])
+            values["roles"] = roles_text(changes["roles"])
         if "subject" in changes:
             values["subject"] = changes["subject"] or ""
         if "state" in changes:
             values["state"] = changes["state"]
         if "password" in changes:
-            _check_password(changes["password"])
+            passwords.check(changes["password"], current["username"])
+            if by.id == id_:
+                await self._another(id_, changes["password"])
             values["password"] = await self._in_thread(self._hasher.hash, changes["password"])
+            values["must_change"] = int(by.id != id_)
         answer = await self._ledger.submit(Change(id_, version, values))
         if values.keys() & {"password", "state"}:
-            await self.sign_out_everywhere(id_)
+            await self._sessions.end_all(id_)
         self._gate.forget()
         return answer.value
 
+    async def _another(self, id_: str, password: str) -> None:
+        """Raises `request_invalid` for the password that the account has already: somebody else may know it."""
+        account = await self._account("id", id_)
+        if account is not None and await self._in_thread(self._matches, account["password"], password):
+            raise invalid([{"pointer": "/password", "code": "password_same"}])
+
+    async def link(self, id_: str, digest: str) -> None:
+        """Say which account at the identity provider is this one, "" for none; sessions end. Raises
+        `already_registered`."""
+        await self._ledger.submit(Change(id_, None, {"oidc": digest}))
+        await self._sessions.end_all(id_)
+
+    async def may_administer(self, by: Caller, record: Mapping[str, Any]) -> None:
+        """Raises `not_found` unless another's account lies wholly within the place that one administers."""
+        if "staff:write" not in by.scopes or not await self.within(by, record):
+            raise Refusal("not_found", what="staff", id=record["id"])
+
+    async def within(self, by: Caller, record: Mapping[str, Any]) -> bool:
+        """Does the account lie wholly within the place that one administers? One without roles lies where the person
+        lives whose record it reads: whoever gave it a password and a role could read that record, too."""
+        places = [role["place"] for role in record["roles"]]
+        if not places and record["subject"]:
+            rows = await self._ledger.fetch("SELECT home, grid FROM subject WHERE subject = ?", record["subject"])
+            places = [grid or home for home, grid in rows]
+        return all(by.actor.may({"county_admin"}, place, self._covers) for place in places)
+
     async def get(self, id_: str) -> dict[str, Any]:
         """One staff account as it is shown: never its password. Raises `not_found`."""
-        rows = await self._ledger.fetch(
-            "SELECT id, username, subject, roles, state, version, created_at FROM staff WHERE id = ?", id_
-        )
+        rows = await self._ledger.fetch(f"SELECT {', '.join(SHOWN)} FROM staff WHERE id = ?", id_)
         if not rows:
             raise Refusal("not_found", what="staff", id=id_)
         return staff_record(rows[0])
@@ -207,6 +273,9 @@ class Staff:
                 )
             if (one.get("to") or "9999-12-31") < (one.get("from") or ""):
                 raise invalid([{"pointer": f"/roles/{index}/to", "code": "number_too_small", "limit": one["from"]}])
+            hours = one.get("hours")
+            if hours and hours[:5] == hours[6:]:
+                raise invalid([{"pointer": f"/roles/{index}/hours", "code": "not_in_form", "limit": "08:00-18:00"}])
             if by is not None and not by.actor.may({"county_admin"}, str(one["place"]), self._covers):
                 raise Refusal("forbidden", scope="staff:write", place=one["place"])
 
@@ -222,9 +291,16 @@ class Staff:
         terminal: str | None = None,
         scopes: Iterable[str] = (),
         roles: Sequence[Mapping[str, str | None]] = (),
-        lasts: int = KEY_US,
+        addresses: Sequence[str] = (),
+        public_key: str | None = None,
+        signed: bool = False,
+        lasts: int = KEY_DAYS * DAY_US,
     ) -> Issue:
-        """A key for a till or a client, bound to what is named. Raises `request_invalid`, `forbidden`."""
+        """A key for a till or a client, bound to what is named; `addresses` are the networks it may be used from,
+        `public_key` and `signed` as in `set_public_key`.
+
+        Raises `request_invalid`, `forbidden`.
+        """
         allowed = KEY_SCOPES[kind]
         chosen = frozenset(scopes) or (frozenset({"redemptions:write"}) if kind == "merchant" else frozenset())
         if chosen - allowed:
@@ -234,146 +310,77 @@ class Staff:
             raise invalid([{"pointer": "/merchant", "code": code}])
         self._check_roles(by, roles)
         id_ = opaque_id("key", self._ledger.random)
-        secret = base64.b32encode(self._ledger.random(30)).decode().lower()
+        secret, hashed = self._secret()
         now = self._ledger.clock()
         row = (
             id_,
-            hashlib.sha256(secret.encode()).digest(),
+            hashed,
             kind,
             name,
             merchant or "",
             terminal or "",
             orjson.dumps(sorted(chosen)).decode(),
-            _roles_text(roles),
+            roles_text(roles),
             "active",
             by.id if by is not None else "system",
             now,
             now + lasts,
+            _networks_text(addresses),
+            _public_text(public_key),
+            int(signed),
+            "",
+            0,
         )
         await self._ledger.submit(PutRows(inserts=((API_KEY, row),), answer=Answer(201, id_)))
-        return Issue(id_, f"jk_{id_.removeprefix('key_')}_{secret}", now + lasts)
+        return Issue(id_, _key_text(id_, secret), now + lasts)
+
+    async def rotate_key(self, id_: str, overlap_us: int, lasts: int = KEY_DAYS * DAY_US) -> Issue:
+        """A new secret for a key that is in use; the one before stays good for `overlap_us` at most, and the one before
+        that no longer. Raises `not_found`, `key_over`."""
+        secret, hashed = self._secret()
+        now = self._ledger.clock()
+        await self._ledger.submit(
+            ChangeKey(id_, {"hash": hashed, "old_until": now + overlap_us, "expires_at": now + lasts})
+        )
+        self._gate.forget()
+        return Issue(id_, _key_text(id_, secret), now + lasts)
+
+    async def set_addresses(self, id_: str, addresses: Sequence[str]) -> None:
+        """Where from a key may be used, from now on. Raises `not_found`, `request_invalid`."""
+        await self._ledger.submit(ChangeKey(id_, {"addresses": _networks_text(addresses)}))
+        self._gate.forget()
+
+    async def set_public_key(self, id_: str, public_key: str | None, signed: bool, *, first: str = "") -> None:
+        """What a machine's requests are signed with from now on (Ed25519, base64; None: nothing yet), and whether they
+        must be. `first`: only while none is registered. Raises `not_found`, `request_invalid`, `signature_required`."""
+        values = {"public_key": _public_text(public_key), "signed": int(signed)}
+        await self._ledger.submit(ChangeKey(id_, values, first=first))
+        self._gate.forget()
 
     async def revoke_key(self, id_: str) -> None:
         """Take a key back. Raises `not_found`."""
-        await self._ledger.submit(Revoke(id_))
+        await self._ledger.submit(ChangeKey(id_, {"state": "revoked"}))
         self._gate.forget()
 
-
-def staff_record(row: Sequence[Any]) -> dict[str, Any]:
-    """id, username, subject, roles, state, version, created_at → what a reader sees."""
-    return {
-        "id": row[0],
-        "username": row[1],
-        "subject": row[2] or None,
-        "roles": orjson.loads(row[3]),
-        "state": row[4],
-        "etag": f'"{row[5]}"',
-        "created_at": row[6],
-    }
+    def _secret(self) -> tuple[str, bytes]:
+        secret = base64.b32encode(self._ledger.random(30)).decode().lower()
+        return secret, hashlib.sha256(secret.encode()).digest()
 
 
-def _check_password(password: str) -> None:
-    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        code, limit = ("too_short", PASSWORD_MIN) if len(password) < PASSWORD_MIN else ("too_long", PASSWORD_MAX)
-        raise invalid([{"pointer": "/password", "code": code, "limit": limit}])
+def _key_text(id_: str, secret: str) -> str:
+    return f"jk_{id_.removeprefix('key_')}_{secret}"
 
 
-def _roles_text(roles: Iterable[Mapping[str, str | None]]) -> str:
-    kept = [{key: value for key, value in one.items() if value} for one in roles]
-    return orjson.dumps(kept).decode()
+def _public_text(public_key: str | None) -> str:
+    if public_key is not None and signatures.public_key(public_key) is None:
+        raise invalid([{"pointer": "/public_key", "code": "not_in_form", "limit": "Ed25519, base64"}])
+    return public_key or ""
 
 
-def _attempt(kind: str, name: str) -> str:
-    """What a try is counted under: no name stands in the table."""
-    return f"{kind}:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
-
-
-# commands --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OneRow:
-    """A command about a row or two without a journal."""
-
-    retry: Retry | None = None
-    journals: tuple[str, ...] = ()
-    weight: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Try(_OneRow):
-    """Count a try. Raises `rate_limited` when there were too many; waiting is what opens the door again."""
-
-    what: str
-
-    def reads(self) -> Iterable[tuple[Table, Key]]:
-        return ((ATTEMPT, (self.what,)),)
-
-    def decide(self, view: View) -> Answer:
-        row = view.get(ATTEMPT, self.what)
-        fresh = row is None or view.now_us - row[2] >= TRIES_WINDOW_US
-        tries, since = (0, view.now_us) if row is None or fresh else (row[1], row[2])
-        if tries >= TRIES_MAX:
-            wait = (since + TRIES_WINDOW_US - view.now_us) // 1_000_000 + 1
-            raise Refusal("rate_limited", retry_after=wait)
-        # The window starts again with each try, so that it is a quarter of an hour after the last of them.
-        view.put(ATTEMPT, (self.what, tries + 1, view.now_us))
-        return Answer()
-
-
-@dataclass(frozen=True, slots=True)
-class Hire(_OneRow):
-    """Store a new staff account under a free name."""
-
-    row: Row
-
-    def reads(self) -> Iterable[tuple[Table, Key]]:
-        return ((STAFF_NAME, (self.row[1],)),)
-
-    def decide(self, view: View) -> Answer:
-        if view.get(STAFF_NAME, self.row[1]) is not None:
-            raise Refusal("already_registered", subject="")
-        view.put(STAFF_NAME, (self.row[1], self.row[0]))
-        view.insert(STAFF, self.row)
-        return Answer(201, self.row[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Change(_OneRow):
-    """Change columns of a staff account if it is still as the caller saw it."""
-
-    id: str
-    version: int | None
-    values: Mapping[str, Any]
-
-    def reads(self) -> Iterable[tuple[Table, Key]]:
-        return ((STAFF, (self.id,)),)
-
-    def decide(self, view: View) -> Answer:
-        row = view.get(STAFF, self.id)
-        if row is None:
-            raise Refusal("not_found", what="staff", id=self.id)
-        values = dict(zip(STAFF.names, row, strict=True))
-        if self.version is not None and self.version != values["version"]:
-            raise Refusal("precondition_failed", etag=f'"{values["version"]}"')
-        values |= {**self.values, "version": values["version"] + 1}
-        view.put(STAFF, tuple(values[name] for name in STAFF.names))
-        return Answer(200, self.id, values["version"])
-
-
-@dataclass(frozen=True, slots=True)
-class Revoke(_OneRow):
-    """A key is good no longer."""
-
-    id: str
-
-    def reads(self) -> Iterable[tuple[Table, Key]]:
-        return ((API_KEY, (self.id,)),)
-
-    def decide(self, view: View) -> Answer:
-        row = view.get(API_KEY, self.id)
-        if row is None:
-            raise Refusal("not_found", what="key", id=self.id)
-        state = API_KEY.names.index("state")
-        view.put(API_KEY, (*row[:state], "revoked", *row[state + 1 :]))
-        return Answer(200, self.id)
+def _networks_text(addresses: Sequence[str]) -> str:
+    for index, one in enumerate(addresses):
+        try:
+            networks([one])
+        except ValueError:
+            raise invalid([{"pointer": f"/addresses/{index}", "code": "not_in_form", "limit": "10.1.2.0/24"}]) from None
+    return orjson.dumps([str(network) for network in networks(addresses)]).decode()
