@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What handlers answer with, and how lists are cut into pages."""
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -11,8 +8,8 @@ import orjson
 from litestar import Response
 from litestar.params import Parameter
 
-from api.http.body import invalid
-from ledger import codec
+from api.cursors import cursor_of as cursor_of
+from api.cursors import key_of as key_of
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
@@ -22,7 +19,6 @@ Cursor = Annotated[str | None, Parameter(max_length=512, description="`next` of 
 
 Item = TypeVar("Item")
 
-_TEXT = re.compile(r"[A-Za-z0-9_-]+")
 _REPLAYED = {"Idempotency-Replayed": "true"}
 
 
@@ -51,30 +47,6 @@ def reply(status: int, body: Any, replayed: bool = False, headers: dict[str, str
     if replayed:
         headers = {**(headers or {}), **_REPLAYED}
     return Json(orjson.dumps(body), status, headers or {})
-
-
-def cursor_of(*key: str | int) -> str:
-    """An opaque cursor that stands after the row with this key."""
-    return base64.urlsafe_b64encode(orjson.dumps(key)).rstrip(b"=").decode()
-
-
-def key_of(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The key in a cursor, or None for the first page. Raises `request_invalid` for what we never gave out."""
-    if cursor is None:
-        return None
-    try:
-        if not _TEXT.fullmatch(cursor):
-            raise ValueError
-        key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(key, list) or [type(part) for part in key] != list(types):
-            raise ValueError
-        if any(isinstance(part, int) and abs(part) > codec.INTEGER_MAX for part in key):
-            raise ValueError
-        if any(isinstance(part, str) and "\0" in part for part in key) or cursor_of(*key) != cursor:
-            raise ValueError
-    except (ValueError, binascii.Error):
-        raise invalid([{"pointer": "?cursor", "code": "not_in_form", "limit": "next"}]) from None
-    return tuple(key)
 
 
 def page(

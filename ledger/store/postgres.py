@@ -54,6 +54,7 @@ _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # no connection, no memory, no room on its disk
 )
 _REFUSED = (
     asyncpg.IntegrityConstraintViolationError,

@@ -32,25 +32,35 @@ SPAN = 40  # calls that a full disk refuses before somebody makes room
 DEADLY = ("kill", "torn", "power", "gate")
 
 _CONTROL = struct.Struct("5q")  # struct control in shim.c
-_SOURCE = Path(__file__).with_name("shim.c")
 
 
-def build(folder: Path) -> Path:
-    """Compile the shim into `folder`; skips the test where that cannot be."""
+def build(folder: Path, source: str = "shim.c") -> Path:
+    """Compile a shim into `folder`; skips the test where that cannot be."""
     if sys.platform != "linux":
         pytest.skip("faults are injected on Linux only")
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        pytest.skip("no C compiler for the failing disk: sudo apt-get install gcc libc6-dev")
-    shim = folder / "shim.so"
+        pytest.skip("no C compiler to make things fail: sudo apt-get install gcc libc6-dev")
+    shim = (folder / source).with_suffix(".so")
     done = subprocess.run(
-        [compiler, "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(shim), str(_SOURCE), "-ldl"],
+        [
+            compiler,
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-shared",
+            "-fPIC",
+            "-o",
+            str(shim),
+            str(Path(__file__).with_name(source)),
+            "-ldl",
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     if "stdio.h" in done.stderr and "No such file" in done.stderr:
-        pytest.skip("no C library headers for the failing disk: sudo apt-get install libc6-dev")
+        pytest.skip("no C library headers to make things fail: sudo apt-get install libc6-dev")
     assert done.returncode == 0, done.stderr
     return shim
 

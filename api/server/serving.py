@@ -4,62 +4,107 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
+import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from api.logs import CONFIG
+from api.server.logs import CONFIG
+from api.server.starting import open_when_there
 from api.settings import Settings, SettingsError
 from api.world import World
 
+log = logging.getLogger("jifen.server")
+
 GRACE_S = 20  # how long running requests may take to finish when the server is told to stop
+HEALTHY_S = 20  # as long may a process be silent on a busy machine before it is given up
+PATIENCE_S = 30.0  # for a database that starts beside us
 
 
 def serve(settings: Settings, host: str, port: int, workers: int, *, as_json: bool = False) -> int:
     """Serve until told to stop. Raises `SettingsError` or `NotReady` before anything was started."""
     settings.check_workers(workers)
     asyncio.run(_check(settings))
+    if settings.tracing:
+        from api.server import tracing  # here: its packages are an extra
+
+        tracing.provider().shutdown()  # what it lacks is said before anything is started
+    os.environ["JIFEN_WORKERS"] = str(workers)  # what each process reads: they share out the rate limits
     bound = _bind(host, port)
     config = uvicorn.Config(
         "api.app:factory",
         factory=True,
         workers=workers,
         loop="uvloop",
-        http="api.bounds:BoundedHttp",
+        http="api.server.bounds:BoundedHttp",
         ws="none",
         lifespan="on",
         log_config=CONFIG,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who the client is behind a proxy: api/identity/address.py
         timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=HEALTHY_S,
     )
+    with contextlib.ExitStack() as beside:
+        beside.callback(bound.close)
+        gone = None
+        if settings.metrics is not None:
+            from api.server import metrics  # here: nothing is counted without it
+
+            beside.enter_context(metrics.served(settings.metrics, workers))
+            gone = metrics.gone
+        _greet(settings, bound, as_json)
+        return _run(config, bound, workers, gone)
+
+
+def _greet(settings: Settings, bound: socket.socket, as_json: bool) -> None:
     for line in (
         [json.dumps(addresses(bound.getsockname()))] if as_json else greeting(settings, bound.getsockname()[:2])
     ):
         print(line, flush=True)
+
+
+def _run(config: uvicorn.Config, bound: socket.socket, workers: int, gone: Callable[[int], None] | None) -> int:
     # uvicorn stops in good order and then raises the signal again; told to stop and stopped is a success.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
     server = uvicorn.Server(config)
     try:
         if workers > 1:
-            Multiprocess(config, sockets=[bound]).run()
+            several = Workers(config, sockets=[bound])
+            several.gone = gone
+            several.run()
         else:
             server.run(sockets=[bound])
     except KeyboardInterrupt:
         pass
-    finally:
-        bound.close()
     return 0 if workers > 1 or server.started else 1
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which replaces a process that died. Ours says so, and tells `gone`."""
+
+    gone: Callable[[int], None] | None = None
+
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            log.error("a process died and was replaced")
+            if self.gone is not None and pid is not None:
+                self.gone(pid)
 
 
 async def _check(settings: Settings) -> None:
     world = World(settings)
-    await world.open()
+    await open_when_there(world, PATIENCE_S)
     await world.close()
 
 
