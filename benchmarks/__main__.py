@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks [engine|batch|http|growth|verify|rules|lists|till …]`: which figures, on which databases."""
+"""`python -m benchmarks [engine|batch|http|growth|verify|rules|lists|till|soak …]`: what, on which databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import uvloop
 
-from benchmarks import batch, engine, growth, http, lists, rules, till, verify
+from benchmarks import batch, engine, growth, http, lists, rules, soak, till, verify
 from tests.pg import Cluster
 
 Fresh = Callable[[], str]
@@ -31,19 +31,21 @@ def databases(names: list[str]) -> Iterator[dict[str, Fresh]]:
         yield made
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="*", metavar="what", help="engine, batch, http, growth, verify, rules, lists, till"
+        "what", nargs="*", metavar="what", help="engine, batch, http, growth, verify, rules, lists, till, soak"
     )
     parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--entries", type=int, default=1_000_000, help="how far `growth` and `verify` go")
+    parser.add_argument("--minutes", type=float, default=30, help="how long `soak` goes on")
     parser.add_argument("--memory", action="store_true", help="`verify`: also five times as many entries")
     args = parser.parse_args()
     gc.set_threshold(100_000, 50, 100)
     chosen = args.what or ["engine", "batch", "http"]
+    good = True
     with databases(args.database or ["sqlite", "postgresql"]) as urls:
         for what in chosen:
             if what == "engine":
@@ -52,6 +54,8 @@ def main() -> None:
                 uvloop.run(batch.run(urls))
             elif what == "http":
                 uvloop.run(http.run(urls, seconds=args.seconds, runs=args.runs))
+            elif what == "soak":
+                good = uvloop.run(soak.run(minutes=args.minutes)) and good
             elif what == "rules":
                 rules.run(runs=args.runs)
             elif what == "lists":
@@ -62,7 +66,8 @@ def main() -> None:
                 verify.run(entries=args.entries, runs=args.runs, memory=args.memory)
             else:
                 uvloop.run(growth.run(urls, entries=args.entries))
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

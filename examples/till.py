@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A till that takes vouchers without a network: the reference for whoever writes one.
 
-It needs Python 3.11, `cryptography`, and nothing of Jifen's. docs/spec/voucher.md says what it does and why.
+It needs Python 3.11, `cryptography`, and of Jifen's only the client beside it, for when there is a network.
+docs/spec/voucher.md says what it does and why.
 
     till.py DIR setup URL MERCHANT < KEY   once, with a network: the shop, and the key that signs vouchers
+    till.py DIR sign                       with a network: make a key of our own and sign all requests with it
     till.py DIR check VOUCHER              is it good here and now?
     till.py DIR take VOUCHER               the same, and remember it: hand over the goods only after "ok"
     till.py DIR upload                     with a network: everything not yet answered; safe to repeat
@@ -23,8 +25,6 @@ import secrets
 import struct
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,9 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "client"))
+from jifen_client import Jifen, Refused, Unanswered
+
 PREFIX = "JV1:"
 TEXT_MAX = 4_296
 CONTEXT = b"jifen/voucher/1\n"
@@ -41,7 +44,6 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 NUMBERS = struct.Struct(">IQQQQ")
 BATCH_MAX = 500
 DAY = 86_400
-TRIES = 6
 
 
 # the voucher -----------------------------------------------------------------------------------------------------
@@ -182,43 +184,23 @@ class Till:
 
 
 def upload(folder: Path) -> None:
-    """Everything, batch by batch; vouchers are taken meanwhile. Raises `OSError` when the network gives up first."""
-    token = (folder / "key").read_text("ascii").strip()
+    """Everything, batch by batch; vouchers are taken meanwhile. Raises `Unanswered` when the network gives up first."""
+    jifen = connected(folder)
     while True:
         with open_till(folder) as till:
             batch = till.outbox()
         if batch is None:
             return
-        said = call(till.settings["url"] + "/v1/voucher-batches", token, batch)
+        said = jifen.call("POST", "/v1/voucher-batches", batch, key=batch["batch"])
         with open_till(folder) as till:
             till.answered(batch["batch"], said["lines"])
 
 
-def call(url: str, token: str = "", body: dict[str, Any] | None = None) -> Any:
-    """One request; a POST under its own retry key until somebody answers it, with longer and longer pauses."""
-    headers = {"Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    data = None
-    if body is not None:
-        data = json.dumps(body).encode()
-        headers |= {"Content-Type": "application/json", "Idempotency-Key": body["batch"]}
-    failure: OSError = OSError("not tried")
-    for attempt in range(TRIES):
-        wait = 2.0**attempt * (0.5 + secrets.randbelow(1_000) / 1_000)
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            if error.code not in (429, 502, 503, 504):
-                raise
-            wait = max(wait, float(error.headers.get("Retry-After") or 0))
-            failure = error
-        except (OSError, ValueError) as error:  # no network, or half an answer
-            failure = error if isinstance(error, OSError) else OSError(str(error))
-        if attempt < TRIES - 1:
-            time.sleep(wait)
-    raise failure
+def connected(folder: Path) -> Jifen:
+    """The server, asked as this till; what is asked is signed once the till has a key of its own."""
+    url = json.loads((folder / "till.json").read_text("utf-8"))["url"]
+    own = folder / "signing.pem"
+    return Jifen(url, (folder / "key").read_text("ascii").strip(), signing_key=own if own.exists() else None)
 
 
 # files -----------------------------------------------------------------------------------------------------------
@@ -298,13 +280,16 @@ def main(arguments: list[str]) -> int:
             cash = f"另付 {voucher.cash_fen / 100:.2f} 元"
             print(f"{voucher.title} × {voucher.quantity} · {voucher.points / 100:g} 分 · {cash}")
         return 0 if said == "ok" else 1
-    if word == "upload" and not rest:
+    if word in ("upload", "sign") and not rest:
         try:
-            upload(folder)
-        except OSError as error:
-            print(f"没传完，下次接着传：{error}", file=sys.stderr)
+            if word == "upload":
+                upload(folder)
+            else:
+                connected(folder).sign_from_now_on(folder / "signing.pem")
+        except (Refused, Unanswered) as error:
+            print(f"没有完成，下次接着来：{error}", file=sys.stderr)
             return 1
-        print("都传完了")
+        print("都传完了" if word == "upload" else "从现在起都签名")
         return 0
     if word == "list" and not rest:
         with open_till(folder) as till:
@@ -320,8 +305,9 @@ def setup(folder: Path, url: str, merchant: str, token: str) -> None:
     """Ask once, with a network, what the till must know without one. The key comes on standard input: it would be
     seen in a list of processes."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = call(f"{url}/v1/till-keys")
-    shop = call(f"{url}/v1/merchants/{merchant}", token)
+    jifen = Jifen(url, token)
+    keys = jifen.call("GET", "/v1/till-keys")
+    shop = jifen.call("GET", f"/v1/merchants/{merchant}")
     settings = {"url": url, "merchant": merchant, "community": shop["community"], "circle": shop.get("circle") or ""}
     replace(folder / "key", token)
     replace(folder / "till.json", json.dumps({**settings, "origin": keys["origin"], "keys": keys["keys"]}))
