@@ -29,7 +29,7 @@ demo: $(VENV)/.run ## build the demo county (ARGS="--people 5000 --seed 7 --forc
 	@$(PY) -m api demo $(ARGS)
 
 test: $(VENV)/.test ## the test suite, PostgreSQL included (ARGS="-k ledger")
-	@$(PYTEST) -n auto --dist loadfile -m "not long" $(ARGS)
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: $(VENV)/.test ## the tests that take minutes: crashes by the dozen, long random histories
 	@$(PYTEST) -m long -o faulthandler_timeout=3600 $(ARGS)

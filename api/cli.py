@@ -317,7 +317,7 @@ def _run(args: argparse.Namespace, config: Settings, lang: messages.Lang) -> int
     from api.commands import Result
 
     if args.command == "serve":
-        from api.serving import serve
+        from api.server.serving import serve
 
         return serve(config, args.host, args.port, args.workers or config.workers, as_json=args.json)
     if args.command == "demo":

@@ -69,7 +69,7 @@ class Elsewhere:
         return {id for (id,) in await self._ledger.fetch("SELECT id FROM staff WHERE subject = ?", subject)}
 
 
-async def mark(ledger: Ledger, items: Sequence[dict[str, Any]], entries: Sequence[Mapping[str, Any] | None]) -> None:
+async def mark(ledger: Ledger, items: Sequence[Any], entries: Sequence[Mapping[str, Any] | None]) -> None:
     """Put `objection` into each item that is disputed, or was. `entries` has the place of each one's entry."""
     places = [None if at is None else (str(at["journal"]), int(at["seq"])) for at in entries]
     found = await lists.marks(ledger, [place for place in places if place is not None])

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from api.auth import Caller
 from api.people import erasing, traces
 from api.people.erasing import Erased, Settled
+from api.reach import reached
 from api.tables import SESSION, STAFF
 from ledger.errors import Refusal, Unavailable
 from ledger.port import FORGOTTEN
@@ -28,7 +29,6 @@ from ledger.tables import REQUEST, Key, Table
 from ledger.view import View
 from merchants.shop import SYSTEM
 from merchants.tables import PROBE, REASON, USAGE, VELOCITY
-from rules.ports import AWARDING
 from rules.reports import confirmers, filing
 from rules.tables import APPROVAL, SUBJECT
 
@@ -42,13 +42,9 @@ async def check_may(world: World, caller: Caller, subject: str) -> None:
     """The person, or whoever may register people where they live. Raises `forbidden`, `subject_unknown`,
     `subject_erased`."""
     own = caller.kind == "resident" and caller.subject == subject
-    if not own:
-        caller.require("people:write")
-    known = await world.register.subject(subject)
+    known = await (world.register.subject(subject) if own else reached(world, caller, subject))
     if known.kind != "person":
         raise Refusal("subject_unknown", subject=subject)
-    if not own and not caller.actor.may(AWARDING, known.grid, world.covers):
-        raise Refusal("forbidden", scope="people:write", place=known.home)
 
 
 async def erase(world: World, subject: str, *, actor: str, reason: str) -> bool:
@@ -177,7 +173,7 @@ class _Rooms:
         for id_ in self.staff:
             row = view.get(STAFF, id_)
             if row is not None and row[3] == self.subject:
-                view.put(STAFF, (*row[:3], "", *row[4:6], row[6] + 1, row[7]))
+                view.put(STAFF, (*row[:3], "", *row[4:6], row[6] + 1, *row[7:]))
         for id_ in self.approvals:
             row = view.get(APPROVAL, id_)
             if row is not None:

@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from api import erasure
+from api.identity.attempts import KNOWN_US
 from api.people.evidence import KEPT_AFTER_DECISION_DAYS
 from api.people.tables import ACTIVATION, PROXY
 from api.settings import SettingsError
-from api.tables import ACCESS, ATTEMPT, SESSION
+from api.tables import ACCESS, ATTEMPT, KNOWN_ADDRESS, NONCE, RATE, SESSION, WEBHOOK_TRY
+from api.webhooks.delivery import Deliverer
 from api.witness.client import EpochLog, offer
 from api.world import World
 from ledger import codec
@@ -28,6 +30,7 @@ from ledger.model import Act
 from ledger.port import FORGOTTEN, Answer, PutRows, Retry
 from ledger.publish import Forked
 from ledger.seals import make_seals
+from ledger.store import StoreLost
 from ledger.tables import BALANCE, MEMBER, REQUEST, Key, Table
 from ledger.view import View, local_day
 from merchants.jobs import expire_holds
@@ -40,6 +43,7 @@ log = logging.getLogger("jifen.jobs")
 EVERY_S = 5.0
 PUBLISH_S = 0.5
 EPOCH_S = 600.0
+DELIVER_S = 1.0
 PATIENCE_S = 60.0
 CHUNK = 200
 DAY_US = 86_400_000_000
@@ -48,6 +52,7 @@ SEALING_FROM_US = 3 * 3_600_000_000  # a day of seals begins at three in the mor
 ERASURES_S = 60.0
 HOUSEKEEPING_S = 600.0
 REFUSALS_KEPT_DAYS = 30
+TRIES_KEPT_DAYS = 7
 ACCESS_KEPT_DAYS = 1096  # three years, as long as other records of how personal data was handled (PIPL art. 56)
 
 
@@ -157,12 +162,15 @@ async def witnesses(world: World) -> int:
 
 
 async def sessions(world: World) -> int:
-    """Forget sessions that are over, codes and charges that ran out, and tries of yesterday."""
+    """Forget sessions that are over, codes and charges that ran out, tries, buckets and nonces of yesterday."""
     now = world.ledger.clock()
     done = 0
     for table, sql, before in (
         (SESSION, "SELECT hash FROM session WHERE expires_at < ? LIMIT 500", now),
+        (KNOWN_ADDRESS, "SELECT digest FROM known_address WHERE seen_at < ? LIMIT 500", now - KNOWN_US),
         (ATTEMPT, "SELECT what FROM attempt WHERE since < ? LIMIT 500", now - DAY_US),
+        (NONCE, "SELECT digest FROM nonce WHERE at < ? LIMIT 500", now - DAY_US),
+        (RATE, "SELECT who FROM rate WHERE full_at < ? LIMIT 500", now - DAY_US),
         (PASS_USED, "SELECT digest FROM pass_used WHERE expires_at < ? LIMIT 500", now - DAY_US),
         (CHARGE, "SELECT charge FROM charge WHERE expires_at < ? LIMIT 500", now - DAY_US),
     ):
@@ -174,7 +182,7 @@ async def sessions(world: World) -> int:
 
 async def retention(world: World) -> int:
     """Delete what has served its time: refusals kept for repeats, printed codes, the log of who read what, proxies of
-    long ago, what tills tried."""
+    long ago, what tills tried, how deliveries went."""
     now = world.ledger.clock()
     refused = "SELECT caller, key FROM request WHERE refusal <> '' AND recorded_at < ? AND digest <> ? LIMIT 500"
     over = "SELECT digest FROM activation WHERE expires_at < ? OR used_at BETWEEN 1 AND ? LIMIT 500"
@@ -182,6 +190,7 @@ async def retention(world: World) -> int:
     ended = "SELECT subject, agent, kind FROM proxy WHERE ended_at BETWEEN 1 AND ? OR to_day < ? LIMIT 500"
     year_ago = now - 366 * DAY_US
     tried = "SELECT merchant, subject, day FROM probe WHERE day < ? LIMIT 500"
+    sent = "SELECT webhook, id FROM webhook_try WHERE at < ? LIMIT 500"
     done = 0
     for table, sql, *params in (
         # A key that registered somebody who was erased since must never register them anew: its refusal stays.
@@ -189,6 +198,7 @@ async def retention(world: World) -> int:
         (ACTIVATION, over, now, now - DAY_US),
         (ACCESS, read, now - ACCESS_KEPT_DAYS * DAY_US),
         (PROXY, ended, year_ago, local_day(year_ago, world.settings.timezone)),
+        (WEBHOOK_TRY, sent, now - TRIES_KEPT_DAYS * DAY_US),
         (PROBE, tried, local_day(now - 2 * DAY_US, world.settings.timezone)),
     ):
         while rows := await world.ledger.fetch(sql, *params):
@@ -252,6 +262,17 @@ async def editions(world: World) -> int:
     return await world.editions.sweep()
 
 
+async def webhooks(world: World) -> int:
+    """Deliver what is due, unless a server is at it; how many events arrived."""
+    deliverer = Deliverer(world.webhooks)
+    try:
+        if await deliverer.tick():
+            await deliverer.drain()
+    finally:
+        await deliverer.close()
+    return deliverer.done
+
+
 JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "holds": holds,
     "objections": objections,  # before lots: what is kept must not lapse first
@@ -263,6 +284,7 @@ JOBS: dict[str, Callable[[World], Awaitable[int]]] = {
     "seals": seals,
     "checkpoints": checkpoints,
     "witnesses": witnesses,
+    "webhooks": webhooks,
     "sessions": sessions,
     "erasures": erasures,
     "keycopy": keycopy,
@@ -281,9 +303,13 @@ async def loop(world: World, every: float = EVERY_S) -> None:
         tasks.create_task(_repeat("evidence", evidence, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("objections", objections, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("retention", retention, world, HOUSEKEEPING_S))
+        tasks.create_task(_repeat("sessions", sessions, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("statements", statements, world, HOUSEKEEPING_S))
         tasks.create_task(_repeat("editions", editions, world, HOUSEKEEPING_S))
         tasks.create_task(publishing(world))
+        tasks.create_task(delivering(world))
+        if world.meter is not None:
+            tasks.create_task(_repeat("figures", world.meter.look, world, every))
         tasks.create_task(_repeat("seals", daily_seals, world, SEALING_S))
         tasks.create_task(_repeat("witnesses", witnesses, world, every))
 
@@ -291,15 +317,32 @@ async def loop(world: World, every: float = EVERY_S) -> None:
 async def _repeat(name: str, job: Callable[[World], Awaitable[int]], world: World, every: float) -> None:
     while True:
         await asyncio.sleep(every)
+        outcome = "failed"
         try:
             await job(world)
+            outcome = "done"
         except Unavailable as refusal:  # an unsafe clock, a lost database: sweeps wait
             log.warning("%s: %s", name, refusal.code)
+            outcome = "waiting"
+        except StoreLost:
+            log.warning("%s: the database does not answer", name)
+            outcome = "waiting"
         except SettingsError as error:  # a file of the operator's that cannot be read
             log.error("%s: %s", name, error)
             await asyncio.sleep(PATIENCE_S)
         except Exception:
             log.exception("%s: failed", name)
+        if world.meter is not None:
+            world.meter.job(name, outcome)
+
+
+async def delivering(world: World) -> None:
+    """Tell endpoints what was committed, in one process of several; what an endpoint waits for holds up no other."""
+    deliverer = Deliverer(world.webhooks, world.meter.delivered if world.meter is not None else None)
+    try:
+        await _repeat("webhooks", lambda _world: deliverer.tick(), world, DELIVER_S)
+    finally:
+        await deliverer.close()
 
 
 async def publishing(world: World) -> None:
@@ -324,6 +367,9 @@ async def publishing(world: World) -> None:
             return
         except Unavailable as refusal:
             log.warning("publishing: %s", refusal.code)
+            pause = EVERY_S
+        except StoreLost:
+            log.warning("publishing: the database does not answer")
             pause = EVERY_S
         except Exception:
             log.exception("publishing: failed")

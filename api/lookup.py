@@ -13,7 +13,6 @@ from api.auth import Caller
 from api.counting import MINUTE_US, Counting
 from api.world import World
 from ledger.errors import Refusal
-from rules.ports import READING
 
 PER_MINUTE = 60
 
@@ -27,11 +26,10 @@ async def look_up(
     world: World, caller: Caller, *, name: str, phone: str | None, phone_tail: str | None, place: str | None
 ) -> list[dict[str, Any]]:
     """Whom the caller may mean, masked. Raises `forbidden`, `rate_limited`, `not_found` for the place."""
-    caller.require("people:read")
     grids: list[str] = []
     if place is not None:
         world.register.place(place)
-        if not caller.actor.may(READING, place, world.covers):
+        if not caller.serves(place, world.covers):
             raise Refusal("forbidden", scope="people:read", place=place)
         grids = world.register.grids_under(place)
     await count(world, f"lookup:{caller.id}")
@@ -42,7 +40,7 @@ async def look_up(
         subject = known.get(one.subject)
         if subject is None or (place is not None and not world.covers(place, subject.grid)):
             continue
-        near = caller.actor.may(READING, subject.grid, world.covers)
+        near = caller.serves(subject.grid, world.covers)
         if not near and phone is None:
             continue
         await world.saw(caller, one.subject, "lookup")

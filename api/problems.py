@@ -26,12 +26,20 @@ STATUS: dict[str, int] = {
     "sheet_unreadable": 400,
     "checkpoint_malformed": 400,
     "unauthenticated": 401,
+    "signature_required": 401,
+    "signature_invalid": 401,
+    "totp_required": 401,
+    "oidc_refused": 401,
     "forbidden": 403,
+    "proof_wrong": 403,
+    "oidc_unlinked": 403,
+    "step_up_required": 403,
     "self_award": 403,
     "same_person": 403,
     "not_proxy": 403,
     "checkpoint_unsigned": 403,
     "not_found": 404,
+    "oidc_off": 404,
     "subject_unknown": 404,
     "log_unknown": 404,
     "method_not_allowed": 405,
@@ -47,7 +55,9 @@ STATUS: dict[str, int] = {
     "internal": 500,
     "statement_unsound": 500,
     "read_only": 503,
+    "shutting_down": 503,
     "queue_full": 503,
+    "took_too_long": 503,
     "clock_unsafe": 503,
     "database_unavailable": 503,
     # at odds with what is stored now
@@ -93,6 +103,7 @@ STATUS: dict[str, int] = {
             "already_open",
             "already_decided",
             "already_reported",
+            "webhooks_too_many",
             "already_confirmer",
             "report_closed",
             "reports_too_many",
@@ -101,6 +112,8 @@ STATUS: dict[str, int] = {
             "objection_extended",
             "objection_overdue",
             "takeover_closed",
+            "totp_active",
+            "key_over",
             "exceeds_original",
             "approval_required",
             "token_used",
@@ -127,6 +140,23 @@ STATUS: dict[str, int] = {
         409,
     ),
 }
+# Not an answer: the same request, with the same key, may be sent again. What is raised as `Unavailable` stands here.
+RETRYABLE = frozenset(
+    {
+        "clock_unsafe",
+        "database_unavailable",
+        "listeners_full",
+        "not_published",
+        "oidc_unavailable",
+        "queue_full",
+        "rate_limited",
+        "read_only",
+        "rotation_running",
+        "shutting_down",
+        "signing_key_unavailable",
+        "took_too_long",
+    }
+)
 # Facts that an answer carries as members of their own; all others only fill the sentence.
 _MEMBERS = ("rows", "counts", "retry_after", "journal", "seq")
 # What a till may not learn, whatever a refusal knows.
@@ -136,9 +166,11 @@ _HUNG_UP = "client disconnected prematurely"  # Litestar's words for half a body
 
 
 def status_of(refusal: Refusal) -> int:
-    if isinstance(refusal, Unavailable):
-        return STATUS.get(refusal.code, 503)
-    return STATUS.get(refusal.code, 422)
+    return status_of_code(refusal.code)
+
+
+def status_of_code(code: str) -> int:
+    return STATUS.get(code, 503 if code in RETRYABLE else 422)
 
 
 def problem(refusal: Refusal, lang: messages.Lang, instance: str, *, status: int | None = None) -> dict[str, Any]:
@@ -150,6 +182,7 @@ def problem(refusal: Refusal, lang: messages.Lang, instance: str, *, status: int
         "status": status or status_of(refusal),
         "detail": messages.sentence(refusal.code, "detail", lang, facts),
         "code": refusal.code,
+        "retryable": refusal.code in RETRYABLE,
         "instance": instance,
     }
     if fix := messages.sentence(refusal.code, "fix", lang, facts):
@@ -172,7 +205,9 @@ def problem(refusal: Refusal, lang: messages.Lang, instance: str, *, status: int
 
 def answer(request: Request[Any, Any, Any], refusal: Refusal, *, status: int | None = None) -> Response[bytes]:
     lang = messages.language(request.headers.get("accept-language", ""))
-    caller = request.scope.get("caller")
+    scope: Any = request.scope
+    scope["refused"] = refusal.code  # for the line that is written of the request
+    caller = scope.get("caller")
     if caller is not None and caller.kind == "merchant":
         shown = Refusal(refusal.code, **{k: v for k, v in refusal.facts.items() if k not in _HIDDEN_FROM_TILLS})
     else:
@@ -181,8 +216,10 @@ def answer(request: Request[Any, Any, Any], refusal: Refusal, *, status: int | N
     headers = {"Content-Language": lang, "Vary": "Accept-Language"}
     if "retry_after" in refusal.facts:
         headers["Retry-After"] = str(refusal.facts["retry_after"])
-    if refusal.code == "unauthenticated":
+    if body["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="jifen"'
+    if cover := refusal.facts.get("cover"):  # RFC 9421 §5.1
+        headers["Accept-Signature"] = f'sig=({cover});created;alg="ed25519";tag="jifen"'
     if refusal.replayed:
         headers["Idempotency-Replayed"] = "true"
     return Response(orjson.dumps(body, default=str), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)

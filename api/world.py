@@ -7,13 +7,14 @@ finishes what an erasure has left undone, and refuses to start where a step is m
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api.assessments import Assessments
 from api.auth import Caller, Gate
@@ -22,13 +23,18 @@ from api.counter import Counter
 from api.db import bind, make_engine
 from api.disputes import Elsewhere
 from api.erasure import reapply
+from api.feed import Feed
+from api.identity.oidc import Provider
+from api.identity.sessions import Sessions
 from api.lists.consents import Consents
 from api.people.evidence import Photos
 from api.people.keystore import Keystore
 from api.people.vault import People
+from api.server.rates import Rates
 from api.settings import Settings, software_version
 from api.staff import Staff
 from api.tables import ACCESS
+from api.webhooks.endpoints import Webhooks
 from api.witness.server import Witness
 from ledger import keys
 from ledger.clock import Clock, system_clock
@@ -64,6 +70,9 @@ from rules.reports.confirmers import Confirmers
 from rules.reports.reports import Reports
 from rules.shelf import Shelf, ShelfDamaged
 from rules.workdays import HolidaysError, Workdays, load
+
+if TYPE_CHECKING:
+    from api.server.metrics import Metrics
 
 log = logging.getLogger("jifen.world")
 
@@ -101,6 +110,7 @@ class World:
     screens: Screens
     budgets: Budgets
     brake: IssueBrake
+    meter: Metrics | None = None  # what counts, where anything does
     counter: Counter
     charges: Charges
     vouchers: Vouchers
@@ -108,7 +118,13 @@ class World:
     assessments: Assessments
     editions: Editions
     staff: Staff
+    sessions: Sessions
+    oidc: Provider | None
     gate: Gate
+    webhooks: Webhooks
+    feed: Feed
+    rates: Rates
+    cursor_key: bytes
     keys: keys.Keys
     guard: ForkGuard
     signing: SigningKeys
@@ -130,6 +146,7 @@ class World:
         self._restoring = restoring
         self.clock = clock
         self.random = random
+        self.stopping = asyncio.Event()  # told to stop: what is under way ends, nothing new begins
         self.traces: dict[str, set[bytes] | None] = {}  # of erased subjects, still to be searched for (api/erasure.py)
         self._opened: list[Any] = []
 
@@ -225,7 +242,20 @@ class World:
         self.desk.shares_queue("pack", self.publishing)
         self.assessments = Assessments(self.ledger, self.register, zone)
         self.gate = Gate(self.ledger, self.settings.timezone)
-        self.staff = Staff(self.ledger, self.gate, self.covers)
+        self.cursor_key = keys.derive(secret, "jifen/cursors/1")
+        hiding = keys.derive(secret, "jifen/rates/1")
+        self.rates = Rates(self.ledger, self.settings.rates, self.settings.workers, hiding)
+        self.sessions = Sessions(self.ledger, self.gate)
+        self.staff = Staff(self.ledger, self.gate, self.sessions, self.covers, secret)
+        self.oidc = None
+        if self.settings.oidc is not None:
+            self.oidc = Provider(self.settings.oidc, self.ledger, secret)
+            self._opened.append(self.oidc)
+        self.webhooks = Webhooks(
+            self.ledger, secret, self.covers, self.gate.today, private=self.settings.webhook_private
+        )
+        self.feed = Feed(self.ledger, self.stopping)
+        self._opened += [self.webhooks, self.feed]
         await reapply(self)
 
     async def _check_order(self) -> None:

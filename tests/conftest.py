@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import argon2
+import httpx
 import hypothesis
 import pytest
 
 from ledger.engine import Ledger
-from tests import pg
+from tests import contract, pg
 from tests.tree import ROOT
 
 # Read once and then removed with every other JIFEN_ name: servers started by tests refuse names they do not
@@ -52,6 +53,36 @@ def cheap_passwords() -> Iterator[None]:
         for module in ("api.staff", "api.people.cards"):
             patch.setattr(f"{module}.PasswordHasher", lambda **_: argon2.PasswordHasher(1, 8, 1))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def answers_looked_at() -> Iterator[None]:
+    """Whatever a test asks with httpx, in this process or of a server, the answer is held against the document."""
+    send, send_async = httpx.Client.send, httpx.AsyncClient.send
+
+    def looked(self: httpx.Client, request: httpx.Request, **more: Any) -> httpx.Response:
+        response = send(self, request, **more)
+        contract.look(response)
+        return response
+
+    async def looked_async(self: httpx.AsyncClient, request: httpx.Request, **more: Any) -> httpx.Response:
+        response = await send_async(self, request, **more)
+        contract.look(response)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx.Client, "send", looked)
+        patch.setattr(httpx.AsyncClient, "send", looked_async)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def as_documented() -> Iterator[None]:
+    """A test fails for an answer that docs/reference/openapi.json does not tell, whatever else it looks at."""
+    contract.broken.clear()
+    yield
+    found = list(dict.fromkeys(contract.broken))
+    assert not found, "not as in docs/reference/openapi.json:\n" + "\n".join(found[:20])
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,8 @@ async def front(
         name = token.removeprefix("token-")
         if name in ROLES:
             role = ROLES[name]
-            return Caller("staff", f"stf_{name}", Actor(f"stf_{name}", None, (role,)), ROLE_SCOPES[role[0]])
+            actor = Actor(f"stf_{name}", None, (role,))
+            return Caller("staff", actor.id, actor, ROLE_SCOPES[role[0]], proved_at=world.clock())
         if name.startswith("sub_"):
             return Caller("resident", name, Actor(name, name), KIND_SCOPES["resident"], name)
         return None

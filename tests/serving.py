@@ -24,8 +24,9 @@ START_S = 30
 class Served:
     """A deployment under `home` and the server on it. `demo` is its demo.json."""
 
-    def __init__(self, url: str, home: Path, workers: int = 1) -> None:
+    def __init__(self, url: str, home: Path, workers: int = 1, rates: str = "off") -> None:
         self.url = url
+        self.rates = rates
         self.home = home
         self.workers = workers
         self.demo: dict[str, Any] = {}
@@ -34,7 +35,14 @@ class Served:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "JIFEN_DATABASE_URL": self.url, "JIFEN_HOME": str(self.home)}
+        own = {"JIFEN_DATABASE_URL": self.url, "JIFEN_HOME": str(self.home), "JIFEN_RATE_LIMITS": self.rates}
+        return {**os.environ, **own}
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: the server, or the one over its workers."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
 
     def jifen(self, *words: str, status: int = 0, token: str | None = None) -> str:
         """Run the command line; what it printed. Fails the test unless it exits with `status`."""
@@ -119,9 +127,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(url: str, home: Path, workers: int = 1, people: int = 20) -> Iterator[Served]:
-    """A running server on a new town."""
-    server = Served(url, home, workers)
+def served(url: str, home: Path, workers: int = 1, people: int = 20, rates: str = "off") -> Iterator[Served]:
+    """A running server on a new town; nobody is held back unless `rates` says so."""
+    server = Served(url, home, workers, rates)
     server.build(people)
     server.start()
     try:

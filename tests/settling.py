@@ -31,6 +31,7 @@ SHOP, OTHER = "mer_shop000000000001", "mer_other00000000001"
 BODY = "sub_body000000000001"
 START = int(datetime(2026, 7, 31, 16, 0, 1, tzinfo=UTC).timestamp()) * 1_000_000  # the first second of August here
 DAY = 86_400_000_000
+PASSWORD = "a long enough password 1"
 ROLES = {
     "clerk": ("community_staff", HERE),
     "street": ("street_staff", STREET),
@@ -87,8 +88,12 @@ class Town:
         return self
 
     async def sign_in(self) -> None:
-        """Staff at their places, the shops' offices, a till: sessions last a day, and the clock is far on by now."""
+        """Staff at their places, the shops' offices, a till; staff once more where the clock has gone on since."""
         world = self.world
+        if self.tokens:
+            for name in ROLES:
+                self.tokens[name] = (await world.staff.sign_in(f"try.{name}", PASSWORD)).token
+            return
         for name, (role, place) in ROLES.items():
             await self.hire(name, role, place)
         for name, shop, scopes in (
@@ -101,9 +106,9 @@ class Town:
 
     async def hire(self, name: str, role: str, place: str, subject: str | None = None) -> None:
         """Somebody with a role, signed in; `subject` is the person that they are."""
-        user, password, staff = f"try.{name}", "a long enough password 1", self.world.staff
-        await staff.create(None, user, password, [{"role": role, "place": place}], subject=subject)
-        self.tokens[name] = (await staff.sign_in(user, password)).token
+        staff = self.world.staff
+        await staff.create(None, f"try.{name}", PASSWORD, [{"role": role, "place": place}], subject=subject)
+        self.tokens[name] = (await staff.sign_in(f"try.{name}", PASSWORD)).token
 
     async def close(self) -> None:
         await self.http.aclose()

@@ -177,7 +177,8 @@ def serving(*argv: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_the_server_comes_up_answers_and_goes_down(
     at: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its own event loop and parser; SIGTERM ends it with 0 within seconds, and it says nothing of requests."""
+    """With its own event loop and parser; SIGTERM ends it with 0 within seconds, and of requests it says
+    nothing that somebody sent."""
     run(capfd, monkeypatch, "init")
     workers = ("--workers", "2") if "postgresql" in os.environ["JIFEN_DATABASE_URL"] else ()
     with serving(*workers) as (process, url):
@@ -188,7 +189,10 @@ def test_the_server_comes_up_answers_and_goes_down(
         assert "server" not in answer.headers
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
-    assert (0, "") == (process.returncode, err)
+    assert 0 == process.returncode
+    told = [orjson.loads(line) for line in err.splitlines()]
+    assert ["signIn", "signIn"] == [one["operation"] for one in told if one["logger"] == "jifen.request"]
+    assert "li-xiuying" not in err and "guess" not in err
 
 
 def test_a_server_that_cannot_start_says_why(

@@ -39,6 +39,12 @@ def test_the_database_stands_at_home() -> None:
         ({"JIFEN_TIMEZONE": "Asia/Nowhere"}, "not a time zone"),
         ({"JIFEN_TIMEZONE": "../etc/passwd"}, "not a time zone"),
         ({"JIFEN_MASTER_KEY_FILE": "/no/such/file"}, "no file"),
+        ({"JIFEN_RATE_LIMITS": "till=60"}, "staff, client"),
+        ({"JIFEN_RATE_LIMITS": "staff=many"}, "not a whole number"),
+        ({"JIFEN_RATE_LIMITS": "staff=1"}, "16 to"),
+        ({"JIFEN_HSTS": "yes"}, "neither on nor off"),
+        ({"JIFEN_CORS_ORIGINS": "*"}, "not an origin"),
+        ({"JIFEN_CORS_ORIGINS": "https://a.example/"}, "not an origin"),
     ],
 )
 def test_what_cannot_be_meant_is_named(environ: dict[str, str], said: str) -> None:
@@ -46,6 +52,14 @@ def test_what_cannot_be_meant_is_named(environ: dict[str, str], said: str) -> No
     with pytest.raises(SettingsError, match=said) as caught:
         settings.read(environ)
     assert next(iter(environ)) in str(caught.value)
+
+
+def test_limits_are_changed_one_by_one() -> None:
+    """What is not named stays as documented; one can be lifted, or all of them."""
+    assert settings.RATES == settings.read({}).rates
+    changed = settings.read({"JIFEN_RATE_LIMITS": "client=12000 public=off"}).rates
+    assert {**settings.RATES, "client": 12_000}.items() - {("public", 600)} == changed.items()
+    assert {} == settings.read({"JIFEN_RATE_LIMITS": "off"}).rates
 
 
 def test_names_for_tests_and_the_command_line_are_not_slips() -> None:

@@ -29,7 +29,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import strategies
 
-from api import demo
+from api import demo, openapi
 from api.app import create_app
 from api.settings import Settings
 from api.world import World
@@ -51,7 +51,7 @@ GIVEAWAYS = re.compile(
     r"Traceback|File \"|\.py\b|SELECT |INSERT |UPDATE |sqlite|asyncpg|psycopg|piccolo|pydantic|litestar|site-packages"
     rf"|KeyError|ValueError|TypeError|0x[0-9a-f]{{8}}|{re.escape(str(ROOT))}|{re.escape(tempfile.gettempdir())}"
 )
-MEMBERS = {"type", "title", "status", "detail", "code", "instance"}
+MEMBERS = {"type", "title", "status", "detail", "code", "retryable", "instance", "errors"}
 NOBODY = "sub_0000000000000000"
 
 
@@ -72,6 +72,11 @@ class Operation:
     @property
     def writes(self) -> bool:
         return self.method in WRITING
+
+    @property
+    def whose(self) -> str:
+        """Somebody whom it lets in."""
+        return "resident" if self.path.startswith("/v1/me/") else "strong"
 
 
 @dataclass
@@ -216,7 +221,7 @@ async def town(url: tuple[str, Path]) -> AsyncIterator[Town]:
     app: Any = create_app(settings, world)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
-        made = Town(world, client, app.openapi_schema.to_schema(), said)
+        made = Town(world, client, openapi.document(app), said)
         await _settle(made)
         yield made
     await world.close()
@@ -275,6 +280,8 @@ async def _settle(town: Town) -> None:
         rows = await fetch(f"SELECT {column} FROM {table} WHERE {which} ORDER BY {column} LIMIT 1")
         assert rows, name
         ids[name] = rows[0][0]
+    held = await world.sessions.listing(subject, None, 1)
+    ids["session"] = held[0].id
     whose = (await fetch("SELECT subject FROM award WHERE id = ?", ids["award"]))[0][0]
     disputed, _ = await world.objections.file(Actor(whose, whose), whose, "entry", ids["award"], "时间不对")
     ids["objection"] = disputed.id
@@ -300,6 +307,10 @@ async def _settle(town: Town) -> None:
     drafted = await world.editions.draft(street, "notice", "2021-01", HOME)
     ids |= {"edition": drafted.id, "notice": drafted.id}
     ids |= {"budget": line.budget, "agreement": agreed.agreement, "terminal": shop["terminal"]}
+    admin = await world.gate.caller(town.tokens["strong"])
+    assert admin is not None
+    told = await world.webhooks.create(admin, "https://hooks.invalid/", ["entry.*"], "", HOME)
+    ids["webhook"] = told.id
     town.ids = ids
     town.known = {
         **{name: ids[name] for name in ("subject", "merchant", "offer")},
@@ -331,6 +342,8 @@ async def _settle(town: Town) -> None:
         "period": "2026-01",
         "hours": {"week": {"mon": [["08:00", "18:00"]]}},
         "at": "2026-01-01T00:00:00Z",
+        "url": "https://hooks.invalid/",
+        "events": ["entry.*"],
         # these exclude others
         "who": None,
         "uscc": None,
@@ -357,7 +370,11 @@ def sample(schema: dict[str, Any], known: dict[str, Any], name: str = "") -> Any
     kind = schema.get("type")
     kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
     here = known.get(name)
-    if here is not None and kind in (_KINDS[type(here)], None) and here in schema.get("enum", [here]):
+    if (
+        here is not None
+        and kind in (_KINDS[type(here)], None)
+        and here in schema.get("enum", [schema.get("const", here)])
+    ):
         return copy.deepcopy(here)
     if "enum" in schema:
         return schema["enum"][0]
@@ -878,7 +895,7 @@ async def test_headers_that_mean_nothing(town: Town) -> None:
             body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
             for value in retries:
                 headers = {**JSON, "Idempotency-Key": value.encode("latin-1")}
-                code = await town.refused(operation.method, path, content=body, headers=headers)  # type: ignore[arg-type]
+                code = await town.refused(operation.method, path, operation.whose, content=body, headers=headers)  # type: ignore[arg-type]
                 check(f"{operation} key {value[:20]!r}", code, "request_invalid")
         for operation in town.operations:
             if "If-Match" in json.dumps(town.schema["paths"][operation.path][operation.method].get("parameters", [])):
@@ -925,7 +942,8 @@ async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
         for operation in moving:
             body = encoded(sample(operation.schema, town.known)) if operation.schema else b""
             headers = {**JSON, "Idempotency-Key": "-"}
-            answer = await town.send(operation.method, town.path(operation), content=body, headers=headers)
+            path = town.path(operation)
+            answer = await town.send(operation.method, path, operation.whose, content=body, headers=headers)
             if (answer.status_code, verdict(answer)) != (400, "idempotency_key_missing"):
                 wrong.append(f"{operation}: {answer.status_code} {answer.text[:200]}")
         answer = await town.send("post", "/v1/award-batches", json={"items": [{}]}, headers={"Idempotency-Key": "-"})
@@ -935,18 +953,25 @@ async def test_what_moves_points_needs_a_retry_key(town: Town) -> None:
 # who may what -------------------------------------------------------------------------------------------------------
 
 # Anybody who has signed in, or anybody at all, may read these: they say nothing of anyone.
-OPEN = {"/health", "/v1/status", "/v1/journals", "/v1/scenarios", "/v1/groups", "/v1/indicators", "/v1/packs"}
+OPEN = {"/health", "/ready", "/v1/status", "/v1/journals", "/v1/scenarios", "/v1/groups", "/v1/indicators", "/v1/packs"}
 OPEN |= {"/v1/places", "/v1/offers", "/v1/offers/{offer}", "/v1/merchants", "/v1/witness/{origin_hash}/checkpoint"}
 OPEN |= {"/v1/packs/{pack}", "/v1/public-keys", "/v1/epochs/checkpoint", "/v1/epochs/{epoch}", "/v1/till-keys"}
 OPEN |= {f"/v1/journals/{{journal}}/{what}" for what in ("checkpoint", "proof/inclusion", "proof/consistency", "seals")}
 OPEN |= {"/v1/offers/{offer}/calendar", "/v1/offers/{offer}/calendar.html"}
 OPEN |= {"/v1/impact-assessments", "/v1/editions", "/v1/rankings", "/v1/rankings/{period}", "/v1/notices"}
-OPEN |= {"/v1/notices/{period}"}
-PUBLIC_POSTS = ("/v1/sessions", "/v1/activations", "/v1/witness/add-checkpoint")
+OPEN |= {"/v1/notices/{period}", "/v1/events"}
+PUBLIC_POSTS = (
+    "/v1/oidc/authorizations",
+    "/v1/oidc/sessions",
+    "/v1/sessions",
+    "/v1/activations",
+    "/v1/witness/add-checkpoint",
+)
 # The caller's own; a record under /me says only what is the caller's.
 OWN = {f"/v1/me{what}" for what in ("", "/balance", "/entries", "/notices", "/redemptions", "/statement")}
-OWN |= {"/v1/sessions/current"}
+OWN |= {f"/v1/sessions{what}" for what in ("", "/current", "/current/renew", "/current/prove")}
 OWN |= {"/v1/me/slip", "/v1/me/proxies", "/v1/me/card", "/v1/me/editions", "/v1/tokens"}
+OWN |= {"/v1/oidc/proofs", "/v1/me/public-key"}
 OUTSIDE = ("plain", "gridder", "far_admin", "far_staff", "client", "far_merchant", "body", "expired", None)
 REFUSED = {"unauthenticated", "forbidden", "not_found", "subject_unknown"}
 
@@ -996,6 +1021,8 @@ async def test_an_auditor_changes_nothing(town: Town) -> None:
     """Reads everything there is, writes not one row."""
     async with town.unchanged() as wrong:
         for operation in filter(lambda one: one.writes, town.operations):
+            if operation.path.startswith("/v1/sessions/") or operation.path == "/v1/oidc/proofs":
+                continue  # the auditor's own session
             body = None if operation.schema is None else sample(operation.schema, town.known)
             answer = await town.send(operation.method, town.path(operation), "auditor", json=body)
             if operation.path in (*PUBLIC_POSTS, "/v1/award-batches"):

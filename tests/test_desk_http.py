@@ -97,7 +97,8 @@ async def front(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         if name not in ROLES:
             return None
         role = ROLES[name]
-        return Caller("staff", f"stf_{name}", Actor(f"stf_{name}", None, (role,)), ROLE_SCOPES[role[0]])
+        actor = Actor(f"stf_{name}", None, (role,))
+        return Caller("staff", actor.id, actor, ROLE_SCOPES[role[0]], proved_at=world.clock())
 
     monkeypatch.setattr(world.gate, "caller", caller)
     transport = httpx.ASGITransport(app=application(world))

@@ -110,7 +110,8 @@ def direct_dependencies() -> dict[str, str]:
     """Name to requirement, of the project itself and of every group."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     lines = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    lines += [line for group in project["dependency-groups"].values() for line in group]
+    groups = [*project["dependency-groups"].values(), *project["project"]["optional-dependencies"].values()]
+    lines += [line for group in groups for line in group]
     return {re.split(r"[\[<>=~!; ]", line, maxsplit=1)[0]: line for line in lines}
 
 

@@ -128,7 +128,7 @@ async def door(town_copy: Built, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
                 return Caller(kind, subject, Actor(subject, subject), KIND_SCOPES[kind], subject)
             actor = town.actors[name]
             scopes = frozenset[str]().union(*(ROLE_SCOPES[role] for role, _ in actor.roles))
-            return Caller("staff", actor.id, actor, scopes, actor.subject)
+            return Caller("staff", actor.id, actor, scopes, actor.subject, proved_at=town.world.clock())
 
         monkeypatch.setattr(town.world.gate, "caller", caller)
         transport = httpx.ASGITransport(app=application(town.world))
@@ -180,10 +180,14 @@ async def test_a_notice_is_drawn_up_agreed_to_and_read_by_everybody(door: Door) 
 
 @once
 async def test_a_month_that_is_not_over_is_not_noticed(door: Door) -> None:
-    """It is drafted and can be looked at; the same call goes on with the draft when the month is over."""
+    """Nothing is kept of it, unless it was drafted: then it can be looked at, and the same call goes on with the draft
+    when the month is over."""
     new = {"period": "2026-04", "community": EAST}
     assert (409, "period_not_over") == await door.refused("clerk", "POST", "/notices", new)
-    ((id_,),) = await door.world.ledger.fetch("SELECT id FROM edition")
+    assert [] == await door.world.ledger.fetch("SELECT id FROM edition")
+    drafted = {"list": "notice", "period": "2026-04", "place": EAST}
+    id_ = (await door.done("clerk", "POST", "/editions", drafted))["id"]
+    assert (409, "period_not_over") == await door.refused("clerk", "POST", "/notices", new)
     page = await door.call("first", "GET", f"/editions/{id_}.html")
     assert 200 == page.status_code and "东岳社区" in page.text
     assert (404, "not_found") == await door.refused(None, "GET", f"/editions/{id_}.html")

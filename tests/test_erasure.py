@@ -28,6 +28,7 @@ from api.people.keystore import Keystore
 from api.people.records import NewPerson
 from api.people.search import found_in
 from api.people.tables import ACTIVATION
+from api.permissions import rules
 from api.settings import Settings
 from api.sheets.places import parse_places
 from api.sheets.read import read_sheet
@@ -493,11 +494,13 @@ async def test_who_may_erase(world: World) -> None:
         (caller("staff", "stf_3", ("grid_worker", HERE)), subject, "forbidden"),
         (caller("staff", "stf_4", ("county_admin", "370321")), subject, "forbidden"),
         (clerk, "sub_shop", "subject_unknown"),
-        (clerk, "sub_nobody", "subject_unknown"),
+        (clerk, "sub_nobody", "forbidden"),
     ]
     for who, whom, code in refused:
         with pytest.raises(Refusal) as said:
-            await erasure.check_may(world, who, whom)
+            admitted = rules()["erasePerson"].admit(who, 0)
+            assert admitted is not None
+            await erasure.check_may(world, admitted, whom)
         assert code == said.value.code, who
 
 

@@ -185,7 +185,8 @@ def test_http_stays_in_api() -> None:
 def test_what_is_imported_is_declared() -> None:
     """Each library that a room imports is a direct dependency, not one that another happens to bring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {_plain(re.split(r"[\[<>=~!; ]", line, maxsplit=1)[0]) for line in project["dependencies"]}
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {_plain(re.split(r"[\[<>=~!; ]", line, maxsplit=1)[0]) for line in lines}
     providers = packages_distributions()
     wrong: set[str] = set()
     for path in modules(*ROOMS):

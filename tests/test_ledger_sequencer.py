@@ -407,6 +407,25 @@ async def test_a_killed_connection_is_replaced(postgres_url: str, monkeypatch: p
             await ledgers.award(ledger, "east", "sub_east", moment, points=100)
 
 
+# rows in memory ------------------------------------------------------------------------------------------------
+
+
+async def test_rows_in_memory_stay_few(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many people and holds pass through, memory keeps no more than its bound, and forgets no point."""
+    monkeypatch.setattr(sequencer, "CACHE_ROWS_MAX", 40)
+    async with opened(database_url) as ledger:
+        await ledgers.open_journal(ledger, "east")
+        kept: list[int] = []
+        for i in range(30):
+            await ledgers.open_account(ledger, "east", f"sub_{i}")
+            await ledgers.award(ledger, "east", f"sub_{i}", f"d{i}", points=100)
+            await ledgers.hold(ledger, "east", f"sub_{i}", f"h{i}", 60)
+            kept.append(sum(map(len, ledger.sequencer._cache.values())))
+        assert 20 < max(kept) <= 40 + 10  # what the one command of a batch reads comes on top
+        for i in range(30):
+            assert {"9999-12-31": 40} == await ledgers.lots(ledger, "east", f"subject:sub_{i}")
+
+
 # several servers -----------------------------------------------------------------------------------------------
 
 

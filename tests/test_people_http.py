@@ -175,7 +175,7 @@ async def test_changing_and_moving(desk: Counter) -> None:
     assert (THERE, OTHER, ("G3", "G4")) == (known.home, known.grid, known.groups)
     assert THERE == await desk.world.ledger.home(subject)
     assert 403 == (await desk.call("clerk", "PATCH", f"/people/{subject}", {"name": "张三"})).status_code
-    assert 404 == (await desk.call("clerk", "PATCH", "/people/sub_nobody", {"name": "张三"})).status_code
+    assert 403 == (await desk.call("clerk", "PATCH", "/people/sub_nobody", {"name": "张三"})).status_code
     assert 400 == (await desk.call("street", "PATCH", f"/people/{subject}", {"name": None})).status_code
     assert ["change", "change"] == [what for _, what in await desk.seen(subject)]
 

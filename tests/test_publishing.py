@@ -444,7 +444,8 @@ async def test_the_notice_over_http(house: House, monkeypatch: pytest.MonkeyPatc
 
     async def caller(token: str) -> Caller | None:
         actor = ROLES[token.removeprefix("token-")]
-        return Caller("staff", actor.id, actor, ROLE_SCOPES[actor.roles[0][0]])
+        now = house.world.ledger.clock()
+        return Caller("staff", actor.id, actor, ROLE_SCOPES[actor.roles[0][0]], proved_at=now)
 
     monkeypatch.setattr(house.world.gate, "caller", caller)
     server: Any = app.create_app(house.settings, house.world)

@@ -370,6 +370,7 @@ async def test_through_the_door(town: Town) -> None:
     assert ("preview", 3) == (preview.json()["state"], len(preview.json()["statement"]["lines"]))
     assert 409 == (await town.call("shop", "GET", f"{at}.json")).status_code
     town.to("2026-09-01", 1)
+    await town.sign_in()
     await town.world.settlements.run("2026-08")
     for who in ("shop", "till", "clerk", "street", "approver", "auditor"):
         assert 200 == (await town.call(who, "GET", at)).status_code, who

@@ -152,7 +152,7 @@ async def test_a_family_that_is_none_is_kept_under_no_key(till: Till) -> None:
         body = {"offer": till.offer, "by": {**till.card, "for_card": card}}
         for _ in range(2):
             answer = await till.post("till", "/redemptions", body, key=f"same-{number}")
-            seen.add(answer.text + str(answer.headers))
+            seen.add(answer.text + str({**answer.headers, "x-request-id": ""}))
     assert 1 == len(seen)
 
 

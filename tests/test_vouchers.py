@@ -18,7 +18,7 @@ from ledger.keys import Signer
 from ledger.receipt import base45, unbase45
 from merchants.vouchers.format import PREFIX, BadVoucher, Voucher, pack, read, signer, write
 from merchants.vouchers.issue import DAYS_MAX, UPLOAD_DAYS, last_day
-from tests import voucher_vectors
+from tests import reference_client, voucher_vectors
 from tests.reference_till import FILE, till
 from tests.voucher_vectors import SIGNER, VOUCHER
 
@@ -127,11 +127,13 @@ def a_till(folder: Path, **settings: str) -> Any:
 
 
 def test_the_till_knows_nothing_of_ours() -> None:
-    """It imports the standard library and `cryptography` alone."""
-    tree = ast.parse(FILE.read_text("utf-8"))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= {*sys.stdlib_module_names, "cryptography"}
+    """It and the client beside it import the standard library and `cryptography` alone."""
+    for file in (FILE, reference_client.FILE):
+        tree = ast.parse(file.read_text("utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        allowed = {*sys.stdlib_module_names, "cryptography", reference_client.FILE.stem}
+        assert {name.split(".")[0] for name in names} <= allowed, file.name
 
 
 def test_a_till_without_a_network(tmp_path: Path) -> None:

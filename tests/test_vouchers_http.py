@@ -70,10 +70,10 @@ async def test_who_sees_a_voucher(till: Till) -> None:
     """Whose it is, and staff, who leave a trace; to a shop and to other residents it is not there, like any id that
     nobody gave out."""
     voucher = await made(till)
-    for who in ("neighbour", "till"):
+    for who, status in (("neighbour", 404), ("till", 403)):
         hidden = await till.send(who, "GET", f"/vouchers/{voucher['id']}")
         nobody = await till.send(who, "GET", f"/vouchers/{voucher['id'][:-4]}0000")
-        assert (404, hidden.text.replace(voucher["id"], "")) == (
+        assert (status, hidden.text.replace(voucher["id"], "")) == (
             nobody.status_code,
             nobody.text.replace(voucher["id"][:-4] + "0000", ""),
         )
@@ -135,7 +135,7 @@ def words(folder: Path, *said: str, given: str = "") -> subprocess.CompletedProc
 
 @pytest.mark.long
 def test_the_reference_till_by_hand(tmp_path: Path) -> None:
-    """Set up once, then a voucher is taken with the server stopped and uploaded when it is back."""
+    """Set up once, to sign what it sends; then a voucher is taken with the server stopped, uploaded when it is back."""
     served = Served(f"sqlite:///{tmp_path / 'jifen.db'}", tmp_path / "home")
     served.build()
     try:
@@ -144,6 +144,10 @@ def test_the_reference_till_by_hand(tmp_path: Path) -> None:
         shop = demo["merchant"]
         done = words(tmp_path / "till", "setup", url, shop["id"], given=shop["key"] + "\n")
         assert 0 == done.returncode, done.stderr
+        done = words(tmp_path / "till", "sign")
+        assert 0 == done.returncode, done.stderr
+        unsigned = httpx.get(f"{url}/v1/offers", headers={"Authorization": f"Bearer {shop['key']}"})
+        assert "signature_required" == unsigned.json()["code"]
         headers = {"Authorization": f"Bearer {demo['resident']['token']}", "Idempotency-Key": "v1"}
         given = httpx.post(f"{url}/v1/vouchers", json={"offer": demo["offers"][0]["id"]}, headers=headers)
         assert 201 == given.status_code, given.text

@@ -731,6 +731,10 @@ async def test_an_answer_is_read_in_each_of_its_forms() -> None:
         b"HTTP/1.1 409 C\r\nTransfer-Encoding: chunked\r\ncontent-type: text/x.tlog.size; a=b\r\n\r\n"
         b"1\r\n7\r\n1\r\n\n\r\n0\r\n\r\n",
         b"HTTP/1.0 409 C\r\nContent-Type: text/x.tlog.size\r\n\r\n7\n",
+        b"HTTP/1.1 103 Soon\r\nContent-Type: text/plain\r\n\r\n"
+        b"HTTP/1.1 409 C\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 2\r\n\r\n7\n",
+        b"HTTP/1.1 409 C\r\nContent-Type: text/x.tlog.size\r\nContent-Length: 2\r\n\r\n7\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
     ]
     for form in forms:
         for pieces in ([form], [form[n : n + 1] for n in range(len(form))]):
@@ -754,6 +758,7 @@ async def test_an_answer_is_read_in_each_of_its_forms() -> None:
         ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf"], 0, "closed the connection"),
         ([b"SSH-2.0-OpenSSH_9\r\n"], 0, "not HTTP"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"], 0, "not HTTP"),
+        ([b"HTTP/1.1 101 Yes\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"], 0, "not HTTP"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", *[b"x" * 60_000] * 9], 0, "too long"),
         ([b"HTTP/1.1 200 OK\r\n", *[b"X-Y: %b\r\n" % (b"z" * 60_000)] * 9], 0, "too long|not HTTP"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n", *[b"x"] * 80], 0.05, "within"),

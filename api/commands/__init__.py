@@ -14,6 +14,7 @@ from typing import Any
 
 from api import imports, jobs, messages
 from api.auth import Caller
+from api.permissions import Rule, commands, rules
 from api.settings import TOKEN, Settings
 from api.sheet_awards import sheet_requests, told
 from api.sheets.bodies import parse_bodies
@@ -33,7 +34,7 @@ from ledger.view import View, local_day
 from rules.desk import lists
 from rules.desk.batch import BatchRefused, tally
 from rules.desk.records import RowResult
-from rules.ports import AWARDING, Actor
+from rules.ports import Actor
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -102,17 +103,29 @@ def password(username: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-async def acting(world: World, username: str) -> Caller:
-    """The staff member of that name, by a token from the environment or a password from the terminal."""
+async def acting(world: World, username: str, rule: Rule) -> Caller:
+    """The staff member of that name, by a token from the environment or a password from the terminal, with the roles
+    that count for this. Raises what `Rule.admit` raises."""
     token = os.environ.get(TOKEN)
     if not token:
-        token = (await world.staff.sign_in(username, password(username))).token
+        token = await _signed_in(world, username, password(username))
     caller = await world.gate.caller(token)
     if caller is None or caller.kind != "staff":
         raise Refusal("unauthenticated")
     if (await world.staff.get(caller.id))["username"] != username:
         raise UsageError(f"{TOKEN} is not a token of {username}")
-    return caller
+    admitted = rule.admit(caller, world.ledger.clock())
+    return admitted or caller
+
+
+async def _signed_in(world: World, username: str, given: str) -> str:
+    """A token; asks for a one-time code too where the account has a second factor."""
+    try:
+        return (await world.staff.sign_in(username, given)).token
+    except Refusal as refusal:
+        if refusal.code != "totp_required":
+            raise
+    return (await world.staff.sign_in(username, given, totp=password(f"{username} (TOTP)"))).token
 
 
 # deployment --------------------------------------------------------------------------------------------------------
@@ -195,7 +208,7 @@ async def import_register(
     lang: messages.Lang,
 ) -> Result:
     """Places, people or bodies: what would happen, or with `commit` what did."""
-    caller = await acting(world, user) if user else None
+    caller = await acting(world, user, _importing(kind)) if user else None
     if commit and caller is None:
         raise UsageError("--commit needs --as USER")
     grid = read_sheet(read_file(path), path.name, header_row)
@@ -206,8 +219,8 @@ async def import_register(
         plan = await imports.plan_people(world, parse_people(grid))
     else:
         plan = await imports.plan_bodies(world, parse_bodies(grid))
-    if caller is not None:
-        _may_import(world, caller, kind, plan)
+    if caller is not None and kind != "places":
+        _may_import(world, caller, plan)
     problems = [_problem(problem, lang) for problem in sorted(plan.problems, key=lambda one: one.row)]
     lines = [_problem_line(problem, lang) for problem in problems]
     data: dict[str, Any] = {"committed": False, "counts": plan.counts, "problems": problems}
@@ -238,11 +251,9 @@ async def import_awards(
     lang: messages.Lang,
 ) -> Result:
     """A sheet of deeds: what each row would become, or with `commit` what became of it."""
-    caller = await acting(world, user) if user else None
+    caller = await acting(world, user, rules()["createBatch"]) if user else None
     if commit and caller is None:
         raise UsageError("--commit needs --as USER")
-    if caller is not None:
-        caller.require("awards:write")
     if errors is not None and (not errors.parent.is_dir() or errors.resolve() == path.resolve()):
         raise UsageError(f"{errors}: --errors needs a file of its own in a folder that is there")
     sheet = await sheet_requests(
@@ -305,14 +316,16 @@ def _operator(world: World) -> Actor:
     return Actor("system", None, tuple(("street_staff", place.code) for place in roots))
 
 
-def _may_import(world: World, caller: Caller, kind: Kind, plan: imports.Plan[Any]) -> None:
-    """Who may bring in whom: administrators the places, community and street staff the people of their own place."""
+def _importing(kind: Kind) -> Rule:
+    """Who may bring in what: administrators the places, others people and bodies as they would register them."""
     if kind == "places":
-        caller.require("staff:write")
-        return
-    caller.require("people:write")
+        return commands()["importPlaces"]
+    return rules()["registerPerson" if kind == "people" else "registerBody"]
+
+
+def _may_import(world: World, caller: Caller, plan: imports.Plan[Any]) -> None:
     for home in {new.home for _, new in plan.ready}:
-        if not caller.actor.may(AWARDING, home, world.covers):
+        if not caller.serves(home, world.covers):
             raise Refusal("forbidden", scope="people:write", place=home)
 
 
@@ -396,9 +409,7 @@ def _why(why: Iterable[Mapping[str, Any]], lang: messages.Lang) -> list[dict[str
 async def decide(
     world: World, id_: str, user: str, *, approve: bool, reason: str | None, lang: messages.Lang
 ) -> Result:
-    caller = await acting(world, user)
-    if approve or "packs:write" not in caller.scopes:  # who proposed a pack may take it back
-        caller.require("approvals:write")
+    caller = await acting(world, user, rules()["approve" if approve else "reject"])
     if approve:
         decided, _ = await world.desk.approve(caller.actor, id_, reason=reason)
     else:

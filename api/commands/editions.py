@@ -10,6 +10,7 @@ from api.commands import DONE, Result, UsageError, acting
 from api.editions import assessed, edition_body, line_body, notice_code
 from api.lists import naming, notice_page
 from api.messages import Lang
+from api.permissions import rules
 from api.world import World
 from ledger import codec
 from rules.lists.model import PUBLISHED, Edition
@@ -36,23 +37,20 @@ _SAID: dict[Lang, dict[str, str]] = {
 
 async def draft(world: World, list_: str, period: str, place: str, user: str, lang: Lang) -> Result:
     """A new edition, of which nothing is computed yet."""
-    caller = await acting(world, user)
-    caller.require("lists:write")
+    caller = await acting(world, user, rules()["draftEdition"])
     return _told(world, await world.editions.draft(caller.actor, list_, period, place), lang)
 
 
 async def step(world: World, verb: str, id_: str, user: str, lang: Lang) -> Result:
     """`freeze` or `notify`."""
-    caller = await acting(world, user)
-    caller.require("lists:write")
+    caller = await acting(world, user, rules()["freezeEdition" if verb == "freeze" else "notifyEdition"])
     done = world.editions.freeze if verb == "freeze" else world.editions.notify
     return _told(world, await done(caller.actor, id_), lang)
 
 
 async def publish(world: World, id_: str, user: str, reason: str, lang: Lang) -> Result:
     """One person's yes, and with the last that is needed the edition is published."""
-    caller = await acting(world, user)
-    caller.require("lists:write")
+    caller = await acting(world, user, rules()["publishEdition"])
     await assessed(world, await world.editions.get(id_))
     return _told(world, await world.editions.publish(caller.actor, id_, reason), lang)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from api import erasure, messages
 from api.commands import Result, acting
+from api.permissions import rules
 from api.world import World
 
 _SAID = {
@@ -17,7 +18,7 @@ _SAID = {
 
 async def erase(world: World, subject: str, user: str, reason: str, lang: messages.Lang) -> Result:
     """Raises `forbidden`, `subject_unknown`, `subject_erased`."""
-    caller = await acting(world, user)
+    caller = await acting(world, user, rules()["erasePerson"])
     await erasure.check_may(world, caller, subject)
     gone = await erasure.erase(world, subject, actor=caller.id, reason=reason)
     return Result(

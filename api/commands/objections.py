@@ -8,6 +8,7 @@ from typing import Any, cast
 from api.commands import Result, acting
 from api.disputes import objection_body
 from api.messages import Lang
+from api.permissions import rules
 from api.world import World
 from rules.objections import Outcome, lists
 
@@ -43,8 +44,7 @@ async def listing(world: World, late: bool, lang: Lang) -> Result:
 async def decide(
     world: World, id_: str, user: str, outcome: str, reason: str, facts: list[tuple[str, int | str]] | None, lang: Lang
 ) -> Result:
-    caller = await acting(world, user)
-    caller.require("approvals:write")
+    caller = await acting(world, user, rules()["decideObjection"])
     done, _ = await world.objections.decide(
         caller.actor, id_, cast(Outcome, outcome), reason, None if facts is None else dict(facts)
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from api import messages, packs
+from api import messages, packs, permissions
 from api.commands import DONE, FAILED, Result, UsageError, acting
 from api.world import World
 from ledger.errors import Refusal
@@ -112,8 +112,7 @@ def _line(stage: str, finding: Finding, lang: messages.Lang) -> str:
 
 async def publish(world: World, folder: Path, user: str, lang: messages.Lang) -> Result:
     """Propose a pack. It becomes the rule when another person has adopted it and a week has passed."""
-    caller = await acting(world, user)
-    caller.require("packs:write")
+    caller = await acting(world, user, permissions.commands()["proposePack"])
     try:
         made = await world.publishing.propose(caller.actor, await asyncio.to_thread(_files, folder))
     except PackError as error:

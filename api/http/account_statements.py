@@ -8,7 +8,10 @@ from litestar import Response, get
 from litestar.params import Parameter, QueryParameter
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, cursor_of, key_of, reply
+from api.http.rule_shapes import ProvenStatement, SealBody
+from api.http.shapes import Page
 from api.http.subjects import may_read, own_subject
 from api.world import World
 from ledger import codec
@@ -32,7 +35,13 @@ async def _statement(world: World, account: str, journal: str, since: int | None
     return reply(200, made, headers={"Cache-Control": "no-store"})
 
 
-@get("/me/statement", tags=["me"], summary="My statement, with proof", operation_id="getMyStatement")
+@get(
+    "/me/statement",
+    tags=["me"],
+    summary="My statement, with proof",
+    operation_id="getMyStatement",
+    responses={200: answers(ProvenStatement)},
+)
 async def my_statement(
     world: World,
     caller: Caller,
@@ -55,6 +64,7 @@ async def my_statement(
     tags=["subjects"],
     summary="Statement, with proof",
     operation_id="getStatement",
+    responses={200: answers(ProvenStatement)},
 )
 async def statement(
     world: World,
@@ -66,7 +76,7 @@ async def statement(
     to: Until = None,
 ) -> Response[bytes]:
     """The same of somebody else, for those who may read the entries; written down."""
-    await may_read(world, caller, subject, "entries:read", "statement")
+    await may_read(world, caller, subject, "statement")
     return await _statement(world, f"{account}:{subject}", journal or await world.ledger.home(subject), since, to)
 
 
@@ -76,6 +86,7 @@ async def statement(
     tags=["journals"],
     summary="Seals",
     operation_id="listSeals",
+    responses={200: answers(Page[SealBody])},
 )
 async def seals(world: World, journal: str, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None) -> Response[bytes]:
     """Between which sizes there are statements, newest first; the root is over all accounts' states."""

@@ -5,13 +5,16 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from api import messages
 from api.anomalies import look, look_at_spending
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.awards import lang_of
+from api.http.desk_shapes import FindingBody
 from api.http.reply import reply
+from api.http.shapes import Page
 from api.invalid import invalid
 from api.world import World
 from ledger.errors import Refusal
@@ -19,7 +22,6 @@ from merchants import watch
 from rules.engine.explain import amount
 from rules.watch.anomalies import Finding
 
-LOOKING = frozenset({"approver", "street_staff", "county_admin", "auditor"})
 DAYS_MAX = 184
 
 
@@ -49,21 +51,26 @@ def spending_body(one: watch.Finding, shop: str, lang: messages.Lang) -> dict[st
     }
 
 
-@get("/anomalies", tags=["awards"], summary="What does not look right", operation_id="listAnomalies")
+@get(
+    "/anomalies",
+    tags=["awards"],
+    summary="What does not look right",
+    operation_id="listAnomalies",
+    responses={200: answers(Page[FindingBody])},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
     caller: Caller,
     place: Annotated[str, Parameter(max_length=40)],
-    from_: Annotated[date, Parameter(query="from")],
-    to: Annotated[date, Parameter(query="to")],
+    from_: Annotated[date, QueryParameter(name="from")],
+    to: Annotated[date, QueryParameter(name="to")],
     about: Literal["awards", "spending"] = "awards",
 ) -> Response[bytes]:
     """Deeds, or orders, of these days at a place and below it. It accuses nobody and changes nothing; a person has to
     look."""
-    caller.require("lists:read")
     world.register.place(place)
-    if not caller.actor.may(LOOKING, place, world.covers):
+    if not caller.serves(place, world.covers):
         raise Refusal("forbidden", scope="lists:read", place=place)
     if not timedelta(0) <= to - from_ <= timedelta(days=DAYS_MAX):
         raise invalid([{"pointer": "/to", "code": "out_of_range", "allowed": f"{from_} + 0..{DAYS_MAX} d"}])

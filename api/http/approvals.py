@@ -5,14 +5,17 @@ import re
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import messages, packs
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.awards import lang_of
 from api.http.batches import why_body
+from api.http.desk_shapes import ApprovalBody, ApprovalHead, DecidedBody
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
@@ -25,7 +28,7 @@ from rules.ports import APPROVING
 TAGS = ["awards"]
 _ETAG = re.compile(r'(?:W/)?"?([A-Za-z0-9_.-]{1,80})"?')
 
-IfMatch = Annotated[str | None, Parameter(header="If-Match", description="`etag` of what was seen.")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="`etag` of what was seen.")]
 
 
 class Yes(BaseModel):
@@ -73,17 +76,22 @@ def decided_body(done: Decided) -> dict[str, Any]:
     }
 
 
-@get("/approvals", tags=TAGS, summary="What waits for a second person", operation_id="listApprovals")
+@get(
+    "/approvals",
+    tags=TAGS,
+    summary="What waits for a second person",
+    operation_id="listApprovals",
+    responses={200: answers(Page[ApprovalHead])},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
     caller: Caller,
-    state_: Annotated[str, Parameter(query="state", pattern="^(open|approved|rejected)$")] = "open",
+    state_: Annotated[str, QueryParameter(name="state", pattern="^(open|approved|rejected)$")] = "open",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[bytes]:
     """Over the caller's places, and what the caller has proposed."""
-    caller.require("lists:read")
     places = sorted({place for role, place in caller.actor.roles if role in APPROVING})
     before = key_of(cursor, str)
     found = await lists.approvals(
@@ -93,21 +101,39 @@ async def listing(
     return reply(200, {"items": [approval_body(one, lang_of(request)) for one in shown], "next": following})
 
 
-@get("/approvals/{approval:str}", tags=TAGS, summary="One approval", operation_id="getApproval")
-async def one(request: Request[Any, Any, Any], world: World, caller: Caller, approval: str) -> Response[bytes]:
-    caller.require("lists:read")
+async def _shown(world: World, caller: Caller, approval: str) -> ApprovalRecord:
+    """An approval for whoever decides it, and for whoever proposed it. Raises `not_found` for all others."""
     found = await world.desk.records.approval(approval)
     if found.proposer != caller.id and not all(
         caller.actor.may(APPROVING, place, world.covers) for place in found.places
     ):
         raise Refusal("not_found", what="approval", id=approval[:60])
+    return found
+
+
+@get(
+    "/approvals/{approval:str}",
+    tags=TAGS,
+    summary="One approval",
+    operation_id="getApproval",
+    responses={200: answers(ApprovalBody, etag=True)},
+)
+async def one(request: Request[Any, Any, Any], world: World, caller: Caller, approval: str) -> Response[bytes]:
+    found = await _shown(world, caller, approval)
     body = approval_body(found, lang_of(request))
     if found.kind == "pack":
         body["proposal"] = packs.proposed(world, await world.publishing.proposal(found.target))
     return reply(200, body, headers={"ETag": f'"{found.etag}"'})
 
 
-@post("/approvals/{approval:str}/approve", tags=TAGS, summary="Say yes", operation_id="approve", status_code=200)
+@post(
+    "/approvals/{approval:str}/approve",
+    tags=TAGS,
+    summary="Say yes",
+    operation_id="approve",
+    status_code=200,
+    responses={200: answers(DecidedBody)},
+)
 async def approve(
     world: World,
     caller: Caller,
@@ -117,22 +143,28 @@ async def approve(
     if_match: IfMatch = None,
 ) -> Response[bytes]:
     """Judged again now; `changed` lists what came out other than it was seen. `If-Match` says what was seen."""
-    caller.require("approvals:write")
     etag = _seen(if_match)
     if etag is None:
         raise Refusal("precondition_required")
+    await _shown(world, caller, approval)
     reason = data.reason if data is not None else None
     done, replayed = await world.desk.approve(caller.actor, approval, etag=etag, reason=reason, retry=retry)
     return reply(200, decided_body(done), replayed)
 
 
-@post("/approvals/{approval:str}/reject", tags=TAGS, summary="Say no", operation_id="reject", status_code=200)
+@post(
+    "/approvals/{approval:str}/reject",
+    tags=TAGS,
+    summary="Say no",
+    operation_id="reject",
+    status_code=200,
+    responses={200: answers(DecidedBody)},
+)
 async def reject(
     world: World, caller: Caller, approval: str, data: No, retry: Retry, if_match: IfMatch = None
 ) -> Response[bytes]:
     """Nothing is posted. Whoever proposed it may take it back themselves."""
-    if not {"approvals:write", "packs:write"} & caller.scopes:
-        caller.require("awards:write")
+    await _shown(world, caller, approval)
     done, replayed = await world.desk.reject(
         caller.actor, approval, reason=data.reason, etag=_seen(if_match), retry=retry
     )

@@ -7,7 +7,10 @@ from litestar import Response, get
 from litestar.params import Parameter
 
 from api.auth import Caller
+from api.http.answers import TypedDict, answers
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Instant, PlaceCode
+from api.reach import reached
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import rfc3339
@@ -15,7 +18,33 @@ from ledger.view import rfc3339
 Subject = Annotated[str | None, Parameter(max_length=64, description="Oneself, where none is named.")]
 
 
-@get("/audit/access", tags=["subjects"], summary="Who read a record", operation_id="listAccess")
+class HeldRole(TypedDict):
+    role: str
+    place: PlaceCode
+
+
+class Reading(TypedDict):
+    """`what` was read, by whom, in which roles."""
+
+    at: Instant
+    reader: str
+    roles: list[HeldRole]
+    what: str
+
+
+class AccessPage(TypedDict):
+    subject: str
+    items: list[Reading]
+    next: str | None
+
+
+@get(
+    "/audit/access",
+    tags=["subjects"],
+    summary="Who read a record",
+    operation_id="listAccess",
+    responses={200: answers(AccessPage)},
+)
 async def access(
     world: World, caller: Caller, subject: Subject = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[bytes]:
@@ -24,12 +53,7 @@ async def access(
     if subject is None:
         raise Refusal("subject_unknown", subject="")
     if caller.kind not in ("resident", "body") or caller.subject != subject:
-        caller.require("audit:read")
-        known = (await world.register.subjects([subject])).get(subject)
-        if known is None:
-            raise Refusal("subject_unknown", subject=subject)
-        if not caller.actor.may({"auditor"}, known.home, world.covers):
-            raise Refusal("forbidden", scope="audit:read", place=known.home)
+        await reached(world, caller, subject, erased=True)
     before: Any = key_of(cursor, int, str) or (2**53 - 1, "")
     rows = await world.ledger.fetch(
         "SELECT at, id, reader, what, roles FROM access_log WHERE subject = ? "

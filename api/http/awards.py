@@ -6,17 +6,21 @@ from datetime import date
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
-from litestar.di import Provide
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import QueryParameter, SkipValidation
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api import messages
 from api.auth import Caller, calling
 from api.disputes import mark
+from api.http.answers import answers
 from api.http.body import header, invalid
+from api.http.desk_shapes import AwardBody, AwardHead, Judged, ReversalBody
 from api.http.idempotency import retry_of
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
 from api.people.vault import Who
+from api.reach import in_sight
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
@@ -189,11 +193,10 @@ def reversal_body(one: Reversal) -> dict[str, Any]:
 
 def readable(caller: Caller, place: str | None, world: World) -> list[str]:
     """The places whose lists the caller may read: all of theirs, or the one asked for. Raises `forbidden`."""
-    caller.require("lists:read")
     if place is None:
         return sorted({where for role, where in caller.actor.roles if role in READING})
     world.register.place(place)
-    if not caller.actor.may(READING, place, world.covers):
+    if not caller.serves(place, world.covers):
         raise Refusal("forbidden", scope="lists:read", place=place)
     return [place]
 
@@ -210,14 +213,14 @@ async def _posting(request: Request[Any, Any, Any]) -> tuple[World, Caller, Retr
     tags=TAGS,
     summary="Report one deed",
     operation_id="createAward",
+    responses={201: answers(AwardBody)},
     dependencies={"posting": Provide(_posting)},
 )
 async def create(
-    request: Request[Any, Any, Any], data: Reported, posting: Annotated[Any, Dependency(skip_validation=True)]
+    request: Request[Any, Any, Any], data: Reported, posting: NamedDependency[SkipValidation[Any]]
 ) -> Response[bytes]:
     """Posted at once, or put before a second person where the rules ask for one. A cap is a result, not an error."""
     world, caller, retry = posting
-    caller.require("awards:write")
     (asked,) = await requests_of(world, [data])
     if isinstance(asked, Refusal):
         answer = await world.desk.recall(retry, asked)
@@ -226,14 +229,20 @@ async def create(
     return reply(201, award_body(answer.record, lang_of(request)), answer.replayed)
 
 
-@post("/evaluations", tags=TAGS, summary="Try out a report", operation_id="evaluate", status_code=200)
+@post(
+    "/evaluations",
+    tags=TAGS,
+    summary="Try out a report",
+    operation_id="evaluate",
+    status_code=200,
+    responses={200: answers(Judged)},
+)
 async def evaluate(request: Request[Any, Any, Any], world: World, caller: Caller, data: Reported) -> Response[bytes]:
     """What would be posted and why, or why not. Changes nothing.
 
     Refused: `why_not` holds every check that the report was judged by, with its values, `holds` (yes or no) and a
     sentence (`says`) in both languages: days, evidence, facts, conditions, other hats, the room left in each cap.
     """
-    caller.require("awards:write")
     lang = lang_of(request)
     (asked,) = await requests_of(world, [data])
     if isinstance(asked, Refusal):
@@ -261,15 +270,21 @@ def errors_of(facts: Mapping[str, Any], lang: messages.Lang) -> list[dict[str, A
     ]
 
 
-@get("/awards", tags=TAGS, summary="Awards", operation_id="listAwards")
+@get(
+    "/awards",
+    tags=TAGS,
+    summary="Awards",
+    operation_id="listAwards",
+    responses={200: answers(Page[AwardHead])},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
     caller: Caller,
     place: str | None = None,
     indicator: str | None = None,
-    state_: Annotated[str | None, Parameter(query="state")] = None,
-    from_: Annotated[date | None, Parameter(query="from")] = None,
+    state_: Annotated[str | None, QueryParameter(name="state")] = None,
+    from_: Annotated[date | None, QueryParameter(name="from")] = None,
     to: date | None = None,
     batch: str | None = None,
     limit: Limit = 50,
@@ -295,26 +310,39 @@ async def listing(
     return reply(200, {"items": items, "next": following})
 
 
-@get("/awards/{award:str}", tags=TAGS, summary="One award", operation_id="getAward")
+async def _seen(world: World, caller: Caller, award: str) -> None:
+    await in_sight(world, caller, "award", award, places=("place", "journal"))
+
+
+@get(
+    "/awards/{award:str}",
+    tags=TAGS,
+    summary="One award",
+    operation_id="getAward",
+    responses={200: answers(AwardBody)},
+)
 async def one(request: Request[Any, Any, Any], world: World, caller: Caller, award: str) -> Response[bytes]:
     """With its explanation. For the subject, and for staff of the place of the deed or of the home."""
+    await _seen(world, caller, award)
     record = await world.desk.records.award(award)
-    own = caller.subject == record.subject
-    near = any(caller.actor.may(READING, place, world.covers) for place in (record.place, record.journal) if place)
-    if not own and not near:
-        raise Refusal("not_found", what="award", id=award[:60])
     await world.saw(caller, record.subject, f"award {record.id}")
     body = award_body(record, lang_of(request))
     await mark(world.ledger, [body], [record.receipt])
     return reply(200, body)
 
 
-@post("/awards/{award:str}/reverse", tags=TAGS, summary="Take an award back", operation_id="reverseAward")
+@post(
+    "/awards/{award:str}/reverse",
+    tags=TAGS,
+    summary="Take an award back",
+    operation_id="reverseAward",
+    responses={201: answers(ReversalBody)},
+)
 async def reverse(world: World, caller: Caller, award: str, data: TakingBack, retry: Retry) -> Response[bytes]:
     """Once. What was spent meanwhile is the shortfall; the caps have room again."""
-    caller.require("awards:write")
     if data.rows is not None:
         raise invalid([{"pointer": "/rows", "code": "field_unknown"}])
+    await _seen(world, caller, award)
     done, replayed = await world.desk.reverse(
         caller.actor, award, reason=data.reason, occurred_on=data.occurred_on.isoformat(), retry=retry
     )

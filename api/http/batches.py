@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal
 import orjson
 from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import messages
 from api.auth import Caller
+from api.http.answers import JSON, answers, takes
 from api.http.awards import Reported, TakingBack, lang_of, readable, requests_of, reversal_body
 from api.http.body import invalid, read
+from api.http.desk_shapes import BatchBody, BatchHead, BatchReversal
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
 from api.problems import MEDIA_TYPE, problem, status_of
 from api.sheet_awards import SheetRequests, sheet_requests, told
 from api.world import World
@@ -24,11 +27,20 @@ from rules.desk import lists
 from rules.desk.batch import BatchRefused
 from rules.desk.desk import RowIn
 from rules.desk.records import BatchRecord, RowResult
-from rules.ports import READING
 
 TAGS = ["awards"]
 _PARTS = ("file", "indicator", "place", "header_row", "replaces")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SHEET = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"description": "xlsx or csv", "contentMediaType": "application/octet-stream"},
+        "header_row": {"type": "string", "pattern": "^[0-9]{0,5}$"},
+        **{name: {"type": "string"} for name in ("indicator", "place", "replaces")},
+    },
+}
 
 
 class Items(BaseModel):
@@ -37,7 +49,18 @@ class Items(BaseModel):
     items: Annotated[list[Reported], Field(min_length=1, max_length=5000)]
 
 
-@post("/award-batches", tags=TAGS, summary="Report many deeds", operation_id="createBatch")
+@post(
+    "/award-batches",
+    tags=TAGS,
+    summary="Report many deeds",
+    operation_id="createBatch",
+    opt=takes(json=Items, multipart=_SHEET),
+    responses={
+        200: answers(BatchBody, "A dry run.", media=(JSON, XLSX)),
+        201: answers(BatchBody),
+        422: answers(media=XLSX),
+    },
+)
 async def create(
     request: Request[Any, Any, Any],
     world: World,
@@ -54,7 +77,6 @@ async def create(
     A refused row refuses the batch unless `on_error=skip`. `approval=ask` puts a small sheet before a second person,
     so that it earns points. `errors=xlsx` (or Accept) answers refused rows as a sheet to mend.
     """
-    caller.require("awards:write")
     if not dry_run and maybe_retry is None:
         raise Refusal("idempotency_key_missing")
     sheet: SheetRequests | None = None
@@ -162,13 +184,19 @@ def why_body(why: Any, lang: messages.Lang) -> list[dict[str, Any]]:
     return [{**one, "detail": messages.sentence(f"why_{one['code']}", "detail", lang, one)} for one in why]
 
 
-@get("/award-batches", tags=TAGS, summary="Batches", operation_id="listBatches")
+@get(
+    "/award-batches",
+    tags=TAGS,
+    summary="Batches",
+    operation_id="listBatches",
+    responses={200: answers(Page[BatchHead])},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
     caller: Caller,
     place: str | None = None,
-    state_: Annotated[str | None, Parameter(query="state")] = None,
+    state_: Annotated[str | None, QueryParameter(name="state")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -180,18 +208,29 @@ async def listing(
     return reply(200, {"items": [batch_head(one, lang_of(request)) for one in shown], "next": following})
 
 
-@get("/award-batches/{batch:str}", tags=TAGS, summary="One batch", operation_id="getBatch")
+@get(
+    "/award-batches/{batch:str}",
+    tags=TAGS,
+    summary="One batch",
+    operation_id="getBatch",
+    responses={200: answers(BatchBody)},
+)
 async def one(request: Request[Any, Any, Any], world: World, caller: Caller, batch: str) -> Response[bytes]:
     """With every row. For its proposer, and for staff over all its places."""
-    caller.require("lists:read")
     record = await world.desk.records.batch(batch)
-    over = record.places and all(caller.actor.may(READING, place, world.covers) for place in record.places)
+    over = record.places and all(caller.serves(place, world.covers) for place in record.places)
     if record.proposer != caller.id and not over:
         raise Refusal("not_found", what="batch", id=batch[:60])
     return reply(200, batch_body(record, None, lang_of(request)))
 
 
-@post("/award-batches/{batch:str}/reverse", tags=TAGS, summary="Take a batch back", operation_id="reverseBatch")
+@post(
+    "/award-batches/{batch:str}/reverse",
+    tags=TAGS,
+    summary="Take a batch back",
+    operation_id="reverseBatch",
+    responses={201: answers(BatchReversal)},
+)
 async def reverse(
     world: World,
     caller: Caller,
@@ -200,7 +239,9 @@ async def reverse(
     retry: Retry,
 ) -> Response[bytes]:
     """All of it, or the `rows` named; all in one commit. Rows reversed before are said, not refused."""
-    caller.require("awards:write")
+    record = await world.desk.records.batch(batch)
+    if record.proposer != caller.id and not any(caller.serves(place, world.covers) for place in record.places):
+        raise Refusal("not_found", what="batch", id=batch[:60])
     done, replayed = await world.desk.reverse_batch(
         caller.actor,
         batch,

@@ -8,13 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
 from api.bodies import NewBody, register_bodies
+from api.http.answers import answers
 from api.http.people import Place, group_codes, read_text
+from api.http.people_shapes import BodyItem, Registered
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
 from api.sheets import values
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
-from rules.ports import AWARDING, READING
 from rules.tables import BodyRow
 
 TAGS = ["people"]
@@ -36,15 +38,20 @@ def _landline(text: str) -> str | None:
     return values.phone(text, landlines=True)
 
 
-@post("/bodies", tags=TAGS, summary="Register a body", operation_id="registerBody")
+@post(
+    "/bodies",
+    tags=TAGS,
+    summary="Register a body",
+    operation_id="registerBody",
+    responses={201: answers(Registered)},
+)
 async def register(world: World, caller: Caller, data: Founding, maybe_retry: Retry | None) -> Response[bytes]:
     """In a community of the caller's. `group` is needed where the type does not name one."""
-    caller.require("people:write")
     await world.register.refresh()
     place = world.register.tree.places.get(data.community)
     if place is None or place.level != "community":
         raise Refusal("place_unknown", value=data.community)
-    if not caller.actor.may(AWARDING, place.code, world.covers):
+    if not caller.serves(place.code, world.covers):
         raise Refusal("forbidden", scope="people:write", place=place.code)
     body = NewBody(
         read_text(values.label, data.name, "/name"),
@@ -60,12 +67,17 @@ async def register(world: World, caller: Caller, data: Founding, maybe_retry: Re
     return reply(201, {"subject": answer.ref}, answer.replayed)
 
 
-@get("/bodies", tags=TAGS, summary="Bodies", operation_id="listBodies")
+@get(
+    "/bodies",
+    tags=TAGS,
+    summary="Bodies",
+    operation_id="listBodies",
+    responses={200: answers(Page[BodyItem])},
+)
 async def listing(
     world: World, caller: Caller, place: str | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[bytes]:
     """Of a place and what is below it; without one, of everywhere the caller has a duty."""
-    caller.require("lists:read")
     await world.register.refresh()
     if place is not None:
         world.register.place(place)
@@ -74,7 +86,7 @@ async def listing(
         for found in world.register.tree.places.values()
         if found.level == "community"
         and (place is None or world.covers(place, found.code))
-        and caller.actor.may(READING, found.code, world.covers)
+        and caller.serves(found.code, world.covers)
     ]
     after = key_of(cursor, str)
     rows: list[dict[str, Any]] = []

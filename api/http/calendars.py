@@ -7,13 +7,16 @@ from datetime import date, timedelta
 from typing import Annotated, Any
 
 from litestar import Response, get, put
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pydantic import Field
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import invalid
-from api.http.merchants import KEEPING, IfMatch, Strict, asker, etag, version_in
+from api.http.conditions import IfMatch, etag, version_in
+from api.http.merchants import Strict, asker
 from api.http.reply import reply
+from api.http.shop_shapes import FloorKept, ScreenDays, ScreenTerms
 from api.pages.page import CSP, filled
 from api.world import World
 from ledger.view import local_day
@@ -72,11 +75,12 @@ async def _names(world: World, days: list[Day]) -> dict[str, str]:
     tags=["merchants"],
     summary="What a screen plays",
     operation_id="getCalendar",
+    responses={200: answers(ScreenDays, etag=True)},
 )
 async def calendar(
     world: World,
     offer: str,
-    from_: Annotated[date | None, Parameter(query="from")] = None,
+    from_: Annotated[date | None, QueryParameter(name="from")] = None,
     to: date | None = None,
 ) -> Response[bytes]:
     """Who plays for how many minutes on each day, and what is left to book; a week from today where no days are said.
@@ -107,11 +111,12 @@ async def calendar(
     tags=["merchants"],
     summary="What a screen plays, to print",
     operation_id="getCalendarPage",
+    responses={200: answers(media="text/html")},
 )
 async def printed(
     world: World,
     offer: str,
-    from_: Annotated[date | None, Parameter(query="from")] = None,
+    from_: Annotated[date | None, QueryParameter(name="from")] = None,
     to: date | None = None,
 ) -> Response[bytes]:
     """The play lists as a page to hang up."""
@@ -148,11 +153,16 @@ def _section(day: Day, names: dict[str, str]) -> str:
     )
 
 
-@put("/offers/{offer:str}/calendar", tags=["merchants"], summary="A screen's terms", operation_id="setCalendar")
+@put(
+    "/offers/{offer:str}/calendar",
+    tags=["merchants"],
+    summary="A screen's terms",
+    operation_id="setCalendar",
+    responses={200: answers(ScreenTerms, etag=True)},
+)
 async def set_terms(world: World, caller: Caller, offer: str, data: Terms, if_match: IfMatch = None) -> Response[bytes]:
     """Members, their floor and the minutes of a day, from a day on. Nothing that is booked is taken away: terms that
     leave no room for it must begin later. 0 minutes switch the screen off."""
-    caller.require("merchants:write")
     found = await world.screens.offer(offer)
     kinds = world.shop.offers.scenario(found.scenario).eligible.kinds
     known = await world.register.subjects(data.members)
@@ -166,7 +176,7 @@ async def set_terms(world: World, caller: Caller, offer: str, data: Terms, if_ma
     today = local_day(world.ledger.clock(), world.settings.timezone)
     from_day = data.from_.isoformat() if data.from_ else today
     version = await world.screens.set_plan(
-        asker(world, caller, KEEPING),
+        asker(world, caller),
         offer,
         from_day=from_day,
         minutes=data.minutes,
@@ -186,13 +196,12 @@ def _terms(data: Terms) -> dict[str, Any]:
     tags=["merchants"],
     summary="Keep a floor, or let it go",
     operation_id="setFloor",
+    responses={200: answers(FloorKept)},
 )
 async def set_floor(world: World, caller: Caller, offer: str, day: date, data: Floor) -> Response[bytes]:
     """A member that has nothing to show on a day gives its minutes to the others; it may take them back while nobody
     has bought them."""
-    who = asker(world, caller, KEEPING)
-    if who.is_staff:
-        caller.require("merchants:write")
+    who = asker(world, caller)
     member = data.member or who.subject
     if member is None:
         raise invalid([{"pointer": "/member", "code": "field_missing"}])

@@ -8,9 +8,11 @@ from pydantic import Field
 
 from api import qr
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.merchants import Strict, asker
 from api.http.redemptions import Id, Reference, slip_body
 from api.http.reply import reply
+from api.http.shop_shapes import ChargeAsked, ChargeBody, ChargeCode, ChargeDeclined, SlipBody
 from api.http.subjects import own_subject
 from api.lookup import count
 from api.world import World
@@ -50,10 +52,15 @@ class Approval(Scanned):
     reference: Reference | None = None
 
 
-@post("/charges", tags=["redemptions"], summary="Show a code for a person to scan", operation_id="makeCharge")
+@post(
+    "/charges",
+    tags=["redemptions"],
+    summary="Show a code for a person to scan",
+    operation_id="makeCharge",
+    responses={201: answers(ChargeCode)},
+)
 async def make(world: World, caller: Caller, data: NewCharge) -> Response[bytes]:
     """Good for five minutes. Nothing is held until the person approves."""
-    caller.require("redemptions:write")
     who = asker(world, caller)
     offer = await world.shop.offers.get(data.offer)
     charge, code = await world.charges.create(
@@ -68,10 +75,15 @@ async def make(world: World, caller: Caller, data: NewCharge) -> Response[bytes]
     return reply(201, body, headers=NO_STORE)
 
 
-@get("/charges/{charge:str}", tags=["redemptions"], summary="A charge", operation_id="getCharge")
+@get(
+    "/charges/{charge:str}",
+    tags=["redemptions"],
+    summary="A charge",
+    operation_id="getCharge",
+    responses={200: answers(ChargeBody)},
+)
 async def charge(world: World, caller: Caller, charge: str) -> Response[bytes]:
     """`pending`, `approved` with its redemption, `declined` or `expired`: nothing of what the person was told."""
-    caller.require("redemptions:write")
     found = await world.charges.get(asker(world, caller), charge)
     body: dict[str, Any] = {
         "id": found.charge,
@@ -83,7 +95,14 @@ async def charge(world: World, caller: Caller, charge: str) -> Response[bytes]:
     return reply(200, body, headers=NO_STORE)
 
 
-@post("/me/charges/look", status_code=200, tags=["me"], summary="What a till asks for", operation_id="lookAtCharge")
+@post(
+    "/me/charges/look",
+    status_code=200,
+    tags=["me"],
+    summary="What a till asks for",
+    operation_id="lookAtCharge",
+    responses={200: answers(ChargeAsked)},
+)
 async def look(world: World, caller: Caller, data: Scanned) -> Response[bytes]:
     """The shop, the offer and what it costs, before anything is agreed to."""
     found = await _scanned(world, caller, data.code)
@@ -106,10 +125,15 @@ async def look(world: World, caller: Caller, data: Scanned) -> Response[bytes]:
     return reply(200, body, headers=NO_STORE)
 
 
-@post("/me/charges/approve", tags=["me"], summary="Approve what a till asks for", operation_id="approveCharge")
+@post(
+    "/me/charges/approve",
+    tags=["me"],
+    summary="Approve what a till asks for",
+    operation_id="approveCharge",
+    responses={201: answers(SlipBody)},
+)
 async def approve(world: World, caller: Caller, retry: Retry, data: Approval) -> Response[bytes]:
     """Redeems at once. Whatever is refused is told here and not at the till, where the charge stays open."""
-    caller.require("tokens:write")
     me = own_subject(world, caller)
     if (slip := await world.shop.again(retry)) is not None:
         return reply(201, slip_body(slip), True, headers=NO_STORE)
@@ -131,7 +155,14 @@ async def approve(world: World, caller: Caller, retry: Retry, data: Approval) ->
     return reply(201, slip_body(slip), slip.replayed, headers=NO_STORE)
 
 
-@post("/me/charges/decline", status_code=200, tags=["me"], summary="Decline it", operation_id="declineCharge")
+@post(
+    "/me/charges/decline",
+    status_code=200,
+    tags=["me"],
+    summary="Decline it",
+    operation_id="declineCharge",
+    responses={200: answers(ChargeDeclined)},
+)
 async def decline(world: World, caller: Caller, data: Scanned) -> Response[bytes]:
     """The till is told that it was declined, not by whom."""
     found = await _scanned(world, caller, data.code)
@@ -140,7 +171,6 @@ async def decline(world: World, caller: Caller, data: Scanned) -> Response[bytes
 
 
 async def _scanned(world: World, caller: Caller, code: str) -> Charge:
-    caller.require("tokens:write")
     own_subject(world, caller)
     await count(world, f"charge:{caller.id}")
     return await world.charges.by_code(code)

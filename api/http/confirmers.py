@@ -5,13 +5,15 @@ from datetime import date
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
+from api.http.answers import TypedDict, answers
 from api.http.awards import Long
 from api.http.body import invalid
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Day, Instant, Page, PlaceCode
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import rfc3339
@@ -43,7 +45,38 @@ class Why(BaseModel):
     reason: Long
 
 
-def confirmer_body(one: Confirmer) -> dict[str, Any]:
+ConfirmerBody = TypedDict(
+    "ConfirmerBody",
+    {
+        "id": str,
+        "who": str,
+        "kind": Kind,
+        "place": PlaceCode,
+        "from": Day,
+        "to": Day | None,
+        "daily_people": int | None,
+        "state": State,
+        "registered_by": str,
+        "registered_at": Instant,
+        "changed_at": Instant,
+    },
+)
+
+
+class ConfirmerTurn(TypedDict):
+    state: State
+    reason: str
+    by: str
+    at: Instant
+
+
+class ConfirmerRecord(ConfirmerBody):
+    """With what was decided about them, the newest last."""
+
+    story: list[ConfirmerTurn]
+
+
+def confirmer_body(one: Confirmer) -> ConfirmerBody:
     return {
         "id": one.id,
         "who": one.who,
@@ -59,16 +92,15 @@ def confirmer_body(one: Confirmer) -> dict[str, Any]:
     }
 
 
-def _only_staff(caller: Caller) -> None:
-    """Somebody has to answer for it, so no key of a machine will do."""
-    if caller.kind != "staff":
-        raise Refusal("forbidden", scope="")
-
-
-@post("/confirmers", tags=TAGS, summary="Register a confirmer", operation_id="createConfirmer")
+@post(
+    "/confirmers",
+    tags=TAGS,
+    summary="Register a confirmer",
+    operation_id="createConfirmer",
+    responses={201: answers(ConfirmerBody)},
+)
 async def create(world: World, caller: Caller, data: Named) -> Response[bytes]:
     """Awards whose evidence names the id as `confirmed_by` are checked against it."""
-    _only_staff(caller)
     if (data.subject is None) == (data.staff is None):
         raise invalid([{"pointer": "/subject", "code": "field_missing"}])
     if data.to is not None and data.to < data.from_:
@@ -100,21 +132,26 @@ async def _who(world: World, data: Named) -> tuple[str, Kind]:
     return known.subject, "body" if known.kind == "body" else "person"
 
 
-@get("/confirmers", tags=TAGS, summary="Who may confirm", operation_id="listConfirmers")
+@get(
+    "/confirmers",
+    tags=TAGS,
+    summary="Who may confirm",
+    operation_id="listConfirmers",
+    responses={200: answers(Page[ConfirmerBody])},
+)
 async def listing(
     world: World,
     caller: Caller,
     place: str | None = None,
-    state_: Annotated[State | None, Parameter(query="state")] = None,
+    state_: Annotated[State | None, QueryParameter(name="state")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[bytes]:
     """At the caller's places and below them, the newest first."""
-    caller.require("lists:read")
     places = {where for role, where in caller.actor.roles if role in READING | MANAGING}
     if place is not None:
         world.register.place(place)
-        if not caller.actor.may(READING | MANAGING, place, world.covers):
+        if not caller.serves(place, world.covers):
             raise Refusal("forbidden", scope="lists:read", place=place)
         places = {place}
     before = key_of(cursor, str)
@@ -123,7 +160,13 @@ async def listing(
     return reply(200, {"items": [confirmer_body(one) for one in shown], "next": following})
 
 
-@get("/confirmers/{confirmer:str}", tags=TAGS, summary="One confirmer", operation_id="getConfirmer")
+@get(
+    "/confirmers/{confirmer:str}",
+    tags=TAGS,
+    summary="One confirmer",
+    operation_id="getConfirmer",
+    responses={200: answers(ConfirmerRecord)},
+)
 async def one(world: World, caller: Caller, confirmer: str) -> Response[bytes]:
     """With what was decided about them and why: for those who decide it, for auditors and for themselves."""
     found = await world.confirmers.one(confirmer)
@@ -141,10 +184,10 @@ async def one(world: World, caller: Caller, confirmer: str) -> Response[bytes]:
     summary="Suspend a confirmer",
     operation_id="suspendConfirmer",
     status_code=200,
+    responses={200: answers(ConfirmerBody)},
 )
 async def suspend(world: World, caller: Caller, confirmer: str, data: Why) -> Response[bytes]:
     """At once; what was awarded stays until it is taken back. Not by oneself, of oneself."""
-    _only_staff(caller)
     found = await world.confirmers.turn(caller.actor, confirmer, SUSPENDED, data.reason)
     return reply(200, confirmer_body(found))
 
@@ -155,10 +198,10 @@ async def suspend(world: World, caller: Caller, confirmer: str, data: Why) -> Re
     summary="Let a confirmer go on",
     operation_id="resumeConfirmer",
     status_code=200,
+    responses={200: answers(ConfirmerBody)},
 )
 async def resume(world: World, caller: Caller, confirmer: str, data: Why) -> Response[bytes]:
     """From now on, also for deeds of the time between."""
-    _only_staff(caller)
     found = await world.confirmers.turn(caller.actor, confirmer, ACTIVE, data.reason)
     return reply(200, confirmer_body(found))
 

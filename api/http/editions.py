@@ -16,10 +16,14 @@ from pydantic import Field
 from api import messages
 from api.auth import Caller, calling
 from api.editions import comment_body, edition_body
+from api.http.answers import answers
 from api.http.awards import lang_of, readable
 from api.http.body import Nothing
+from api.http.conditions import etag, polled
+from api.http.list_shapes import CommentBody, EditionBody, EditionHead
 from api.http.merchants import Strict
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
 from api.lists import frame, list_page, naming, notice_page, ranking_page, roll_up_page, tables
 from api.lists.words import hushed
 from api.lookup import count
@@ -27,11 +31,12 @@ from api.world import World
 from ledger import codec
 from ledger.errors import Refusal
 from rules.lists.model import DRAFT, PUBLIC, Edition
-from rules.ports import READING
 
 TAGS = ["lists"]
+FORMS = ("application/json", "text/html", "text/csv")
 COMMENTS_PER_DAY = 5
 COMMENT_MAX = 500
+_NO_STORE = {"Cache-Control": "no-store"}  # names come and go with what people agree to
 
 Form = Annotated[Literal["a4", "a3", "screen"], Parameter(description="Paper, or a screen in the lobby.")]
 Tongue = Annotated[Literal["zh", "en"] | None, Parameter(description="Else as Accept-Language has it.")]
@@ -40,7 +45,7 @@ State = Literal["draft", "frozen", "notified", "decided", "published", "correcte
 
 def is_staff(world: World, caller: Caller | None, place: str) -> bool:
     """Somebody with a duty at the place, who may see what is not published yet."""
-    return caller is not None and caller.kind == "staff" and caller.actor.may(READING, place, world.covers)
+    return caller is not None and caller.serves(place, world.covers)
 
 
 async def visible(world: World, caller: Caller | None, edition: str) -> tuple[Edition, bool]:
@@ -87,7 +92,9 @@ def as_csv(data: dict[str, Any], lang: messages.Lang) -> bytes:
             return tables.list_csv(data, lang)
 
 
-async def shown(data: dict[str, Any], kind: str, lang: messages.Lang, form: str, *, file: str) -> Response[bytes]:
+async def shown(
+    scope: Any, data: dict[str, Any], kind: str, lang: messages.Lang, form: str, *, file: str
+) -> Response[bytes]:
     """`data` as `json`, `html` or `csv`; `file` is what the table is called when it is stored."""
     if kind == "html":
         made = await asyncio.to_thread(as_html, data, lang, form)
@@ -96,13 +103,13 @@ async def shown(data: dict[str, Any], kind: str, lang: messages.Lang, form: str,
         made_csv = await asyncio.to_thread(as_csv, data, lang)
         headers = {**frame.headers(data["kind"]), "Content-Disposition": f'attachment; filename="{file}.csv"'}
         return Response(made_csv, media_type="text/csv; charset=utf-8", headers=headers)
-    return reply(200, data, headers={"Cache-Control": "no-store"})
+    return polled(scope, data, _NO_STORE)
 
 
 def _own_places(scope: Any, place: str | None, world: World) -> list[str]:
     """Where the caller may read what is not published; no machine may."""
     caller = calling(scope)
-    if caller.kind != "staff":
+    if not caller.actor.roles:  # the rows of lists let everybody in, and leave roles to those who see more
         raise Refusal("forbidden", scope="lists:read")
     return readable(caller, place, world)
 
@@ -113,7 +120,14 @@ def _below(world: World, places: Sequence[str]) -> list[str]:
     return sorted({one.code for one in under if one.level in ("county", "street", "community")})
 
 
-@get("/editions", opt={"public": True}, tags=TAGS, summary="Editions of lists", operation_id="listEditions")
+@get(
+    "/editions",
+    opt={"public": True, "polled": True},
+    tags=TAGS,
+    summary="Editions of lists",
+    operation_id="listEditions",
+    responses={200: answers(Page[EditionHead])},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
@@ -140,10 +154,18 @@ async def listing(
         limit=limit + 1,
     )
     items, following = page(found, limit, lambda one: (one.id,))
-    return reply(200, {"items": [edition_body(one, staff=not public) for one in items], "next": following})
+    body = {"items": [edition_body(one, staff=not public) for one in items], "next": following}
+    return polled(request.scope, body)
 
 
-@get("/editions/{edition:str}", opt={"public": True}, tags=TAGS, summary="An edition", operation_id="getEdition")
+@get(
+    "/editions/{edition:str}",
+    opt={"public": True, "polled": True},
+    tags=TAGS,
+    summary="An edition",
+    operation_id="getEdition",
+    responses={200: answers(EditionBody, media=(*FORMS, "text/plain"))},
+)
 async def one(
     request: Request[Any, Any, Any], world: World, edition: str, form: Form = "a4", lang: Tongue = None
 ) -> Response[bytes]:
@@ -158,17 +180,19 @@ async def one(
     if kind == "note":
         if not found.note or (found.kind == "honour" and not staff):
             raise Refusal("not_found", what="edition", id=edition[:60])
-        return Response(found.note.encode(), media_type="text/plain", headers={"Cache-Control": "no-store"})
+        return Response(found.note.encode(), media_type="text/plain", headers=_NO_STORE)
     if kind in ("html", "csv"):
         file = f"{found.list}-{found.place}-{found.period}"
-        return await shown(await data_of(world, found, staff), kind, lang or lang_of(request), form, file=file)
-    data: dict[str, Any] = {}
-    if found.frozen_by:
-        data = await naming.named(world, found.id, staff=staff)
+        data = await data_of(world, found, staff)
+        return await shown(request.scope, data, kind, lang or lang_of(request), form, file=file)
+    data: dict[str, Any] = await naming.named(world, found.id, staff=staff) if found.frozen_by else {}
+    data = {**data, **edition_body(found, staff=staff)}
     if staff and caller is not None:
         rows = [row for part in ("rows", "bodies", "persons") for row in data.get(part, ())]
         await world.saw_all(caller, {row["subject"] for row in rows if "subject" in row}, f"edition {found.id}")
-    return reply(200, {**data, **edition_body(found, staff=staff)}, headers={"Cache-Control": "no-store"})
+    if staff:  # who may act on it gets the version that If-Match asks for
+        return reply(200, data, headers={**_NO_STORE, **etag(found.etag)})
+    return polled(request.scope, data, _NO_STORE)
 
 
 class Said(Strict):
@@ -183,6 +207,7 @@ class Said(Strict):
     tags=TAGS,
     summary="What people say of an edition",
     operation_id="listEditionComments",
+    responses={200: answers(Page[CommentBody])},
 )
 async def comments(request: Request[Any, Any, Any], world: World, edition: str) -> Response[bytes]:
     """Those that are shown, oldest first; for staff of the place all."""
@@ -191,11 +216,15 @@ async def comments(request: Request[Any, Any, Any], world: World, edition: str) 
     return reply(200, {"items": [comment_body(one, hushed(text), staff=staff) for one, text in said], "next": None})
 
 
-@post("/editions/{edition:str}/comments", tags=TAGS, summary="Say something", operation_id="commentEdition")
+@post(
+    "/editions/{edition:str}/comments",
+    tags=TAGS,
+    summary="Say something",
+    operation_id="commentEdition",
+    responses={201: answers(CommentBody)},
+)
 async def comment(world: World, caller: Caller, edition: str, data: Said) -> Response[bytes]:
     """By residents and bodies, of what was published."""
-    if caller.kind not in ("resident", "body"):
-        raise Refusal("forbidden", scope="")
     found, _ = await visible(world, None, edition)
     await count(world, f"comment:{caller.id}", most=COMMENTS_PER_DAY, minutes=24 * 60)
     made = await world.editions.comments.add(caller.id, found.id, data.text)
@@ -208,6 +237,7 @@ async def comment(world: World, caller: Caller, edition: str, data: Said) -> Res
     tags=TAGS,
     summary="Show a comment",
     operation_id="showEditionComment",
+    responses={200: answers(CommentBody)},
 )
 async def show(
     world: World, caller: Caller, edition: str, comment: str, data: Nothing | None = None
@@ -222,6 +252,7 @@ async def show(
     tags=TAGS,
     summary="Hide a comment",
     operation_id="hideEditionComment",
+    responses={200: answers(CommentBody)},
 )
 async def hide(
     world: World, caller: Caller, edition: str, comment: str, data: Nothing | None = None
@@ -231,7 +262,6 @@ async def hide(
 
 
 async def _moderated(world: World, caller: Caller, edition: str, comment: str, shown: bool) -> Response[bytes]:
-    caller.require("lists:write")
     found, staff = await visible(world, caller, edition)
     known = await world.editions.comments.of(found.id, states=("waiting", "shown", "hidden")) if staff else []
     text = next((text for one, text in known if one.id == comment), None)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single entries, and what they mean in words. For the subject and auditors; a merchant sees what paid it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from litestar import Request, Response, get
 from litestar.params import Parameter
@@ -9,7 +9,10 @@ from litestar.params import Parameter
 from api import messages, slips, statement
 from api.auth import Caller
 from api.disputes import mark
+from api.http.answers import TypedDict, answers
+from api.http.desk_shapes import ObjectionMark, Trace
 from api.http.reply import reply
+from api.http.shapes import Digest, Journal, Seq
 from api.world import World
 from ledger.errors import Refusal
 from rules.engine.explain import amount, render
@@ -18,6 +21,26 @@ TAGS = ["entries"]
 Wait = Annotated[int, Parameter(ge=0, le=30, description="Seconds to wait for publication.")]
 Form = Annotated[Literal["text", "qr", "svg", "slip"], Parameter(description="How it is written.")]
 _MERCHANT_KINDS = ("capture", "refund", "void", "benefit", "settle")
+
+
+class EntryBody(TypedDict):
+    """`entry` as docs/spec/entry.md has it."""
+
+    journal: Journal
+    seq: Seq
+    entry_hash: Digest
+    entry: dict[str, Any]
+    objection: NotRequired[ObjectionMark]
+
+
+class Explained(TypedDict):
+    """`trace` is null for what was no award, and once the subject's key is gone."""
+
+    journal: Journal
+    seq: Seq
+    kind: str
+    text: str
+    trace: Trace | None
 
 
 async def _shown(world: World, caller: Caller, journal: str, seq: int) -> Any:
@@ -30,14 +53,20 @@ async def _shown(world: World, caller: Caller, journal: str, seq: int) -> Any:
     if caller.merchant is not None and fields["kind"] in _MERCHANT_KINDS:
         if statement.names_merchant(fields, caller.merchant):
             return entry
-    elif caller.kind == "staff" and caller.actor.may({"auditor"}, journal, world.covers):
+    elif caller.serves(journal, world.covers):
         if subject is not None:
             await world.saw(caller, subject, f"entry {journal}/{seq}")
         return entry
     raise Refusal("not_found", what="entry", id=f"{journal}/{seq}")
 
 
-@get("/entries/{journal:str}/{seq:int}", tags=TAGS, summary="One entry", operation_id="getEntry")
+@get(
+    "/entries/{journal:str}/{seq:int}",
+    tags=TAGS,
+    summary="One entry",
+    operation_id="getEntry",
+    responses={200: answers(EntryBody)},
+)
 async def entry(world: World, caller: Caller, journal: str, seq: int) -> Response[bytes]:
     """The entry as it was hashed: written with sorted keys and no white space, `entry` is the leaf's own bytes."""
     found = await _shown(world, caller, journal, seq)
@@ -47,7 +76,13 @@ async def entry(world: World, caller: Caller, journal: str, seq: int) -> Respons
     return reply(200, body)
 
 
-@get("/entries/{journal:str}/{seq:int}/explain", tags=TAGS, summary="Why", operation_id="explainEntry")
+@get(
+    "/entries/{journal:str}/{seq:int}/explain",
+    tags=TAGS,
+    summary="Why",
+    operation_id="explainEntry",
+    responses={200: answers(Explained)},
+)
 async def explain(
     request: Request[Any, Any, Any], world: World, caller: Caller, journal: str, seq: int
 ) -> Response[bytes]:
@@ -69,6 +104,7 @@ async def explain(
     summary="Receipt",
     operation_id="getReceipt",
     media_type="text/plain",
+    responses={200: answers(media=("text/plain", "image/svg+xml", "text/html"))},
 )
 async def receipt(
     world: World, caller: Caller, journal: str, seq: int, wait: Wait = 0, form: Form = "text"

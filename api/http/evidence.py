@@ -7,17 +7,17 @@ from typing import Any
 from litestar import Request, Response, get, post
 
 from api.auth import Caller
+from api.http.answers import TypedDict, answers, takes
 from api.http.body import header, invalid
 from api.http.reply import reply
+from api.http.shapes import Digest, Instant
 from api.people.evidence import Photo
 from api.people.pictures import BYTES_MAX, too_large
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import rfc3339
-from rules.ports import APPROVING, AWARDING
 
 TAGS = ["reports"]
-DECIDING = AWARDING | APPROVING
 _AROUND = 64 * 1024  # what a form may say around its one file
 _BOUNDARY = re.compile(rb'boundary="?([0-9A-Za-z\'()+_,./:=? -]{1,70})"?\s*(?:;|$)', re.IGNORECASE)
 _HEADERS = {
@@ -27,7 +27,27 @@ _HEADERS = {
 }
 
 
-@post("/evidence", tags=TAGS, summary="Hand in a photo", operation_id="createEvidence")
+class KeptPhoto(TypedDict):
+    """`sha256` names what is kept; `size` in bytes."""
+
+    sha256: Digest
+    subject: str
+    size: int
+    expires_at: Instant
+
+
+_KINDS = ("image/jpeg", "image/png", "image/webp")
+_FORM = {"type": "object", "required": ["file"], "properties": {"file": {"contentMediaType": "image/*"}}}
+
+
+@post(
+    "/evidence",
+    tags=TAGS,
+    summary="Hand in a photo",
+    operation_id="createEvidence",
+    opt=takes(multipart=_FORM, **{kind: {"contentMediaType": kind} for kind in _KINDS}),
+    responses={201: answers(KeptPhoto)},
+)
 async def create(request: Request[Any, Any, Any], world: World, caller: Caller, subject: str | None = None) -> Any:
     """JPEG, PNG or WebP of up to 5 MB, as the body itself or as the one file of a form. Staff name the `subject` whose
     deed it shows. The answer's `sha256` is that of what is kept: without the data on where and when it was taken."""
@@ -41,7 +61,13 @@ async def create(request: Request[Any, Any, Any], world: World, caller: Caller, 
     return reply(201, body, headers={"Cache-Control": "no-store"})
 
 
-@get("/evidence/{sha256:str}", tags=TAGS, summary="A photo", operation_id="getEvidence")
+@get(
+    "/evidence/{sha256:str}",
+    tags=TAGS,
+    summary="A photo",
+    operation_id="getEvidence",
+    responses={200: answers(media=_KINDS)},
+)
 async def one(world: World, caller: Caller, sha256: str, award: str | None = None) -> Response[bytes]:
     """For its owner, for whoever handed it in, and for staff who decide about the report it stands in or, with `award`,
     about the award that names it. Written down."""
@@ -59,7 +85,6 @@ def _owner(caller: Caller, subject: str | None) -> str:
         if subject not in (None, caller.subject):
             raise Refusal("forbidden", scope="awards:write")
         return caller.subject
-    caller.require("awards:write")
     if subject is None:
         raise invalid([{"pointer": "?subject", "code": "field_missing"}])
     return subject
@@ -76,7 +101,7 @@ async def _may_see(world: World, caller: Caller, sha256: str, photo: Photo, awar
         items = (found.request or {}).get("evidence", ())
         if found.subject == photo.subject and any(item.get("sha256") == sha256 for item in items):
             places.add(found.place)
-    return any(caller.actor.may(DECIDING, place, world.covers) for place in places)
+    return any(caller.serves(place, world.covers) for place in places)
 
 
 async def _sent(request: Request[Any, Any, Any]) -> bytes:

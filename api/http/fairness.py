@@ -8,13 +8,14 @@ from litestar.params import Parameter
 
 from api import fairness_page
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.awards import lang_of
 from api.http.reply import reply
+from api.http.rule_shapes import Fairness
 from api.lists.frame import headers
 from api.world import World
 from ledger.errors import Refusal
 
-READING = frozenset({"approver", "street_staff", "county_admin", "auditor", "council"})
 TAGS = ["assessments"]
 _PRIVATE = {"Cache-Control": "no-store"}
 
@@ -25,14 +26,19 @@ Quarter = Annotated[str, Parameter(max_length=6, description="A quarter that has
 async def _report(world: World, caller: Caller, period: str, place: str) -> dict[str, Any]:
     from api.fairness import report  # here: polars takes a third of a second to load
 
-    caller.require("lists:read")
     world.register.place(place)
-    if caller.kind != "staff" or not caller.actor.may(READING, place, world.covers):
+    if not caller.serves(place, world.covers):
         raise Refusal("forbidden", scope="lists:read", place=place)
     return await report(world, period, place)
 
 
-@get("/fairness", tags=TAGS, summary="Whom the points reach", operation_id="getFairness")
+@get(
+    "/fairness",
+    tags=TAGS,
+    summary="Whom the points reach",
+    operation_id="getFairness",
+    responses={200: answers(Fairness)},
+)
 async def as_data(
     request: Request[Any, Any, Any], world: World, caller: Caller, period: Quarter, place: Place
 ) -> Response[bytes]:
@@ -42,7 +48,13 @@ async def as_data(
     return reply(200, {**said, "said": fairness_page.alarms(said, lang_of(request))}, headers=_PRIVATE)
 
 
-@get("/fairness.csv", tags=TAGS, summary="The same as a table", operation_id="getFairnessTable")
+@get(
+    "/fairness.csv",
+    tags=TAGS,
+    summary="The same as a table",
+    operation_id="getFairnessTable",
+    responses={200: answers(media="text/csv")},
+)
 async def as_table(
     request: Request[Any, Any, Any], world: World, caller: Caller, period: Quarter, place: Place
 ) -> Response[bytes]:
@@ -52,7 +64,13 @@ async def as_table(
     return Response(made, media_type="text/csv; charset=utf-8", headers=named)
 
 
-@get("/fairness.html", tags=TAGS, summary="The same to print", operation_id="getFairnessPage")
+@get(
+    "/fairness.html",
+    tags=TAGS,
+    summary="The same to print",
+    operation_id="getFairnessPage",
+    responses={200: answers(media="text/html")},
+)
 async def as_page(
     request: Request[Any, Any, Any], world: World, caller: Caller, period: Quarter, place: Place
 ) -> Response[bytes]:

@@ -7,14 +7,18 @@ from litestar import Response, get
 
 from api import packs
 from api.auth import Caller
+from api.http.answers import answers
+from api.http.conditions import polled
 from api.http.reply import reply
+from api.http.rule_shapes import GroupBody, IndicatorBody, PackFiles, Packs
+from api.http.shapes import Page
 from api.world import World
 from ledger.errors import Refusal
 from rules.engine.model import Field, Indicator, Pack
 from rules.engine.wording import LANGS, statement
 
 TAGS = ["rules"]
-_PUBLIC = {"public": True}
+_POLLED = {"public": True, "polled": True}
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -37,7 +41,13 @@ def _indicator(pack: Pack, one: Indicator) -> dict[str, Any]:
     return {**said, "fields": [_field(field) for field in one.fields], "says": says}
 
 
-@get("/groups", tags=TAGS, summary="The eight groups", operation_id="listGroups")
+@get(
+    "/groups",
+    tags=TAGS,
+    summary="The eight groups",
+    operation_id="listGroups",
+    responses={200: answers(Page[GroupBody])},
+)
 async def groups(world: World, caller: Caller) -> Response[bytes]:
     """In the order of their codes."""
     pack = world.pack
@@ -45,7 +55,13 @@ async def groups(world: World, caller: Caller) -> Response[bytes]:
     return reply(200, {"items": items, "next": None})
 
 
-@get("/indicators", tags=TAGS, summary="Indicators", operation_id="listIndicators")
+@get(
+    "/indicators",
+    tags=TAGS,
+    summary="Indicators",
+    operation_id="listIndicators",
+    responses={200: answers(Page[IndicatorBody])},
+)
 async def indicators(world: World, caller: Caller, group: str | None = None) -> Response[bytes]:
     """What is awarded for what, with the facts a report must state."""
     pack = world.pack
@@ -55,20 +71,27 @@ async def indicators(world: World, caller: Caller, group: str | None = None) -> 
     return reply(200, {"items": items, "next": None})
 
 
-@get("/packs", opt=_PUBLIC, tags=TAGS, summary="Rule packs", operation_id="listPacks")
-async def listing(world: World) -> Response[bytes]:
+@get("/packs", opt=_POLLED, tags=TAGS, summary="Rule packs", operation_id="listPacks", responses={200: answers(Packs)})
+async def listing(world: World, scope: Any) -> Response[bytes]:
     """Every pack of this deployment, oldest first; `hash` is what entries name. A pack that is `coming` is on public
     notice: `days_left` until it takes effect, and `changes` against the one before it."""
     items = await packs.listing(world)
     now = next(item["hash"] for item in items if item["state"] == "in_force")
     coming = [item["hash"] for item in items if item["state"] == "coming"]
-    return reply(200, {"in_force": now, "coming": coming, "items": items, "next": None})
+    return polled(scope, {"in_force": now, "coming": coming, "items": items, "next": None})
 
 
-@get("/packs/{pack:str}", opt=_PUBLIC, tags=TAGS, summary="One rule pack", operation_id="getPack")
-async def one(world: World, pack: str) -> Response[bytes]:
+@get(
+    "/packs/{pack:str}",
+    opt=_POLLED,
+    tags=TAGS,
+    summary="One rule pack",
+    operation_id="getPack",
+    responses={200: answers(PackFiles)},
+)
+async def one(world: World, pack: str, scope: Any) -> Response[bytes]:
     """By its hash, with its files as they were published."""
-    return reply(200, await packs.one(world, pack))
+    return polled(scope, await packs.one(world, pack))
 
 
 routes: list[Any] = [groups, indicators, listing, one]

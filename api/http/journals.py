@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journals, one per community, and the log over all of them: what anyone may check. Hashes and signatures only."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
+from api.http.answers import TypedDict, answers
 from api.http.reply import reply
+from api.http.shapes import Digest, Instant, Journal, Page, Seq
 from api.world import World
 from ledger import codec, epochs
 from ledger.errors import Refusal
@@ -16,13 +18,75 @@ _PUBLIC = {"public": True}
 _TEXT = "text/plain"
 
 Size = Annotated[int, Parameter(ge=0, le=codec.INTEGER_MAX)]
-From = Annotated[int, Parameter(query="from", ge=0, le=codec.INTEGER_MAX)]
+From = Annotated[int, QueryParameter(name="from", ge=0, le=codec.INTEGER_MAX)]
 Newest = Annotated[
     int | None, Parameter(ge=0, le=codec.INTEGER_MAX, description="A published size; the newest if left out.")
 ]
 
 
-@get("/journals", opt=_PUBLIC, tags=["journals"], summary="Every journal", operation_id="listJournals")
+class JournalBody(TypedDict):
+    """A journal's last entry, and where its log is published. `published_seq` is null before the first checkpoint."""
+
+    journal: Journal
+    name: str
+    seq: int
+    published_seq: Seq | None
+    entry_hash: str
+    recorded_at: Instant
+    zone: str
+    takeover: bool
+    origin: str
+    vkey: str
+
+
+class InclusionProof(TypedDict):
+    journal: Journal
+    seq: Seq
+    size: int
+    hashes: list[Digest]
+
+
+ConsistencyProof = TypedDict("ConsistencyProof", {"journal": Journal, "from": int, "to": int, "hashes": list[Digest]})
+
+
+class EpochMember(TypedDict):
+    journal: Journal
+    size: int
+    root: Digest
+
+
+class EpochBody(TypedDict):
+    count: int
+    epoch: int
+    journals_root: Digest
+    v: Literal[1]
+    members: list[EpochMember]
+    size: int
+    hashes: list[Digest]
+
+
+SigningKey = TypedDict("SigningKey", {"vkey": str, "from": dict[str, int]})
+SigningKey.__doc__ = "A key, and for each journal the size from which it signs."
+
+
+class PublicKeys(TypedDict):
+    """`keys.json` of an export."""
+
+    v: Literal[1]
+    origin: str
+    keys: list[SigningKey]
+    recovery: str
+    witnesses: list[str]
+
+
+@get(
+    "/journals",
+    opt=_PUBLIC,
+    tags=["journals"],
+    summary="Every journal",
+    operation_id="listJournals",
+    responses={200: answers(Page[JournalBody])},
+)
 async def journals(world: World) -> Response[bytes]:
     """Size, last entry's hash, zone and log name of every journal; public, for it says nothing of anyone."""
     sizes = await world.published.sizes()
@@ -52,6 +116,7 @@ async def journals(world: World) -> Response[bytes]:
     summary="Signed checkpoint",
     operation_id="getCheckpoint",
     media_type="text/plain",
+    responses={200: answers(media="text/plain")},
 )
 async def checkpoint(world: World, journal: str) -> Response[bytes]:
     """The newest signed checkpoint of a journal, as text: keep it, and nobody can replace what stands before it."""
@@ -64,6 +129,7 @@ async def checkpoint(world: World, journal: str) -> Response[bytes]:
     tags=["journals"],
     summary="That an entry is in a journal",
     operation_id="getInclusionProof",
+    responses={200: answers(InclusionProof)},
 )
 async def inclusion(world: World, journal: str, seq: Size, size: Newest = None) -> Response[bytes]:
     """The siblings of leaf `seq` up to the root of `size`, in hex (RFC 9162 §2.1.3)."""
@@ -77,6 +143,7 @@ async def inclusion(world: World, journal: str, seq: Size, size: Newest = None) 
     tags=["journals"],
     summary="That a journal has only grown",
     operation_id="getConsistencyProof",
+    responses={200: answers(ConsistencyProof)},
 )
 async def consistency(world: World, journal: str, before: From, to: Newest = None) -> Response[bytes]:
     """That the tree of `to` begins with the tree of `from`: hashes in hex (RFC 9162 §2.1.4)."""
@@ -91,13 +158,21 @@ async def consistency(world: World, journal: str, before: From, to: Newest = Non
     summary="Signed checkpoint over all journals",
     operation_id="getEpochCheckpoint",
     media_type="text/plain",
+    responses={200: answers(media="text/plain")},
 )
 async def epoch_checkpoint(world: World) -> Response[bytes]:
     """The newest signed checkpoint of the epoch log, with the signatures of its witnesses."""
     return await _note(world, EPOCHS)
 
 
-@get("/epochs/{epoch:int}", opt=_PUBLIC, tags=["journals"], summary="One epoch", operation_id="getEpoch")
+@get(
+    "/epochs/{epoch:int}",
+    opt=_PUBLIC,
+    tags=["journals"],
+    summary="One epoch",
+    operation_id="getEpoch",
+    responses={200: answers(EpochBody)},
+)
 async def one_epoch(world: World, epoch: int) -> Response[bytes]:
     """Where every journal stood: the epoch's own bytes are this without `members` and `hashes`; `hashes` shows that it
     is in the published epoch log of `size`."""
@@ -124,6 +199,7 @@ async def one_epoch(world: World, epoch: int) -> Response[bytes]:
     tags=["journals"],
     summary="The keys that sign",
     operation_id="getPublicKeys",
+    responses={200: answers(PublicKeys)},
 )
 async def public_keys(world: World) -> Response[bytes]:
     """What `verify.py` needs to check a receipt: save it as `keys.json`. docs/spec/export.md says what is in it."""

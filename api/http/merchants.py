@@ -5,27 +5,27 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from litestar import Response, get, patch, post
-from litestar.params import HeaderParameter, Parameter
+from litestar.params import Parameter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import invalid
+from api.http.conditions import IfMatch, etag, version_in
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
-from api.world import SERVING, World
+from api.http.shapes import Page
+from api.http.shop_shapes import MerchantBody, TerminalBody
+from api.world import World
 from ledger.errors import Refusal
 from merchants.change import must_serve
 from merchants.hours import DAYS, hours_of, hours_text
 from merchants.model import Asker, Merchant, Terminal
-
-# Who looks after shops and serves residents at the counter, in the places where they hold the role.
-KEEPING = SERVING | {"county_admin"}
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Opens = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Closes = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 Spans = Annotated[list[tuple[Opens, Closes]], Field(max_length=4)]
 Orders = Annotated[int, Field(ge=1, le=1_000_000)]
-IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", max_length=64, description="The ETag you saw.")]
 
 
 class Strict(BaseModel):
@@ -112,7 +112,7 @@ class TerminalChange(Strict):
     state: Literal["open", "closed"] | None = None
 
 
-def asker(world: World, caller: Caller, roles: frozenset[str] = SERVING) -> Asker:
+def asker(world: World, caller: Caller) -> Asker:
     """The caller as the shop knows callers. Raises `forbidden` for those who are none of its business."""
     if caller.kind == "merchant" and caller.merchant:
         return Asker(caller.id, merchant=caller.merchant, terminal=caller.terminal or "")
@@ -121,22 +121,10 @@ def asker(world: World, caller: Caller, roles: frozenset[str] = SERVING) -> Aske
     if caller.kind == "staff":
         return Asker(
             caller.actor.id,
-            serves=lambda community: caller.actor.may(roles, community, world.register.covers),
+            serves=lambda community: caller.serves(community, world.covers),
             own=caller.subject or "",
         )
     raise Refusal("forbidden")
-
-
-def etag(version: int) -> dict[str, str]:
-    return {"ETag": f'"{version}"'}
-
-
-def version_in(if_match: str | None) -> int | None:
-    """The version in an If-Match header; None where there is none. One we never gave out matches nothing."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    digits = if_match.strip().removeprefix("W/").strip('"')
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else -1
 
 
 def merchant_body(one: Merchant, terminals: list[Terminal] | None = None) -> dict[str, Any]:
@@ -159,7 +147,7 @@ def merchant_body(one: Merchant, terminals: list[Terminal] | None = None) -> dic
     return body
 
 
-def terminal_body(one: Terminal) -> dict[str, Any]:
+def terminal_body(one: Terminal) -> TerminalBody:
     return {
         "id": one.terminal,
         "merchant": one.merchant,
@@ -180,7 +168,13 @@ async def _body_behind(world: World, data: Particulars) -> None:
             raise invalid([{"pointer": "/subject", "code": "not_a_choice", "limit": "body"}])
 
 
-@get("/merchants", tags=["merchants"], summary="Shops", operation_id="listMerchants")
+@get(
+    "/merchants",
+    tags=["merchants"],
+    summary="Shops",
+    operation_id="listMerchants",
+    responses={200: answers(Page[MerchantBody])},
+)
 async def merchants(
     world: World,
     caller: Caller,
@@ -200,21 +194,32 @@ async def merchants(
     return reply(200, {"items": [merchant_body(one) for one in shown], "next": more})
 
 
-@post("/merchants", tags=["merchants"], summary="Register a shop", operation_id="addMerchant")
+@post(
+    "/merchants",
+    tags=["merchants"],
+    summary="Register a shop",
+    operation_id="addMerchant",
+    responses={201: answers(MerchantBody, etag=True)},
+)
 async def add_merchant(world: World, caller: Caller, data: NewMerchant) -> Response[bytes]:
     """An open shop without tills or offers."""
-    caller.require("merchants:write")
     place = world.register.tree.places.get(data.community)
     if place is None or place.level != "community":
         raise invalid([{"pointer": "/community", "code": "not_a_choice", "limit": "community"}])
-    who = asker(world, caller, KEEPING)
+    who = asker(world, caller)
     must_serve(who, data.community)
     await _body_behind(world, data)
     made = await world.shop.offers.add_merchant(who, name=data.name, community=data.community, **data.said())
     return reply(201, merchant_body(made, []), headers=etag(made.version))
 
 
-@get("/merchants/{merchant:str}", tags=["merchants"], summary="A shop", operation_id="getMerchant")
+@get(
+    "/merchants/{merchant:str}",
+    tags=["merchants"],
+    summary="A shop",
+    operation_id="getMerchant",
+    responses={200: answers(MerchantBody, etag=True)},
+)
 async def merchant(world: World, caller: Caller, merchant: str) -> Response[bytes]:
     """The shop; its tills for itself and for staff."""
     if caller.kind == "merchant" and caller.merchant != merchant:
@@ -230,13 +235,13 @@ async def merchant(world: World, caller: Caller, merchant: str) -> Response[byte
     tags=["merchants"],
     summary="Change, suspend or reopen a shop",
     operation_id="changeMerchant",
+    responses={200: answers(MerchantBody, etag=True)},
 )
 async def change_merchant(
     world: World, caller: Caller, merchant: str, data: MerchantChange, if_match: IfMatch = None
 ) -> Response[bytes]:
     """A suspended shop redeems nothing, captures nothing and offers nothing; staff can wind up its orders."""
-    caller.require("merchants:write")
-    who, offers = asker(world, caller, KEEPING), world.shop.offers
+    who, offers = asker(world, caller), world.shop.offers
     must_serve(who, (await offers.merchant(merchant)).community)
     await _body_behind(world, data)
     made = await offers.change_merchant(
@@ -255,11 +260,11 @@ async def change_merchant(
     tags=["merchants"],
     summary="Register a till",
     operation_id="addTerminal",
+    responses={201: answers(TerminalBody, etag=True)},
 )
 async def add_terminal(world: World, caller: Caller, merchant: str, data: NewTerminal) -> Response[bytes]:
     """A till of the shop; a key for it comes from `POST /v1/keys`."""
-    caller.require("merchants:write")
-    made = await world.shop.offers.add_terminal(asker(world, caller, KEEPING), merchant, name=data.name)
+    made = await world.shop.offers.add_terminal(asker(world, caller), merchant, name=data.name)
     return reply(201, terminal_body(made), headers=etag(made.version))
 
 
@@ -268,14 +273,14 @@ async def add_terminal(world: World, caller: Caller, merchant: str, data: NewTer
     tags=["merchants"],
     summary="Rename, close or reopen a till",
     operation_id="changeTerminal",
+    responses={200: answers(TerminalBody, etag=True)},
 )
 async def change_terminal(
     world: World, caller: Caller, merchant: str, terminal: str, data: TerminalChange, if_match: IfMatch = None
 ) -> Response[bytes]:
     """The keys of a closed till are good for nothing until it is open again: one that was lost is closed at once."""
-    caller.require("merchants:write")
     made = await world.shop.offers.change_terminal(
-        asker(world, caller, KEEPING),
+        asker(world, caller),
         merchant,
         terminal,
         version=version_in(if_match),

@@ -11,8 +11,11 @@ from pydantic import Field
 
 from api.auth import Caller
 from api.editions import line_body
+from api.http.answers import answers
+from api.http.list_shapes import EditionLine, MyLine
 from api.http.merchants import Strict
 from api.http.reply import reply
+from api.http.shapes import Page
 from api.http.subjects import own_subject
 from api.world import World
 from ledger import codec
@@ -34,7 +37,13 @@ class Answer(Strict):
     repaired: bool = False
 
 
-@get("/me/editions", tags=TAGS, summary="Lists that I am on", operation_id="listMyEditions")
+@get(
+    "/me/editions",
+    tags=TAGS,
+    summary="Lists that I am on",
+    operation_id="listMyEditions",
+    responses={200: answers(Page[MyLine])},
+)
 async def mine(world: World, caller: Caller) -> Response[bytes]:
     """Lines about me in editions that were told or published, newest first, with where they come from. Object to
     one with `POST /v1/objections {"edition_entry": "<edition>:<line>"}`: it is not shown until that is decided."""
@@ -55,7 +64,12 @@ async def mine(world: World, caller: Caller) -> Response[bytes]:
 
 
 @post(
-    "/me/editions/answer", status_code=200, tags=TAGS, summary="Answer a line about me", operation_id="answerMyEdition"
+    "/me/editions/answer",
+    status_code=200,
+    tags=TAGS,
+    summary="Answer a line about me",
+    operation_id="answerMyEdition",
+    responses={200: answers(EditionLine)},
 )
 async def answer(world: World, caller: Caller, data: Answer) -> Response[bytes]:
     """Before it is published or after; a later answer takes the place of the one before."""

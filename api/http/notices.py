@@ -10,16 +10,20 @@ from pydantic import Field
 
 from api.auth import Caller
 from api.editions import assessed, edition_body, notice_code
+from api.http.answers import answers
 from api.http.awards import lang_of
-from api.http.edition_office import Agreed
-from api.http.editions import Form, Tongue, shown, visible
+from api.http.conditions import IfMatch, polled, version_in
+from api.http.edition_office import Agreeing, answered
+from api.http.editions import FORMS, Form, Tongue, shown, visible
+from api.http.list_shapes import EditionHead, ListData
 from api.http.merchants import Strict
-from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.reply import Cursor, Limit, key_of, page
+from api.http.shapes import Page
 from api.lists import naming
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
-from rules.lists.model import DRAFT, PUBLISHED, Edition
+from rules.lists.model import PUBLISHED, Edition
 
 TAGS = ["lists"]
 
@@ -33,8 +37,17 @@ class NewNotice(Strict):
     community: Annotated[str, Field(min_length=1, max_length=40)]
 
 
-@get("/notices", opt={"public": True}, tags=TAGS, summary="Monthly notices", operation_id="listNotices")
-async def listing(world: World, community: Community, limit: Limit = 50, cursor: Cursor = None) -> Response[bytes]:
+@get(
+    "/notices",
+    opt={"public": True, "polled": True},
+    tags=TAGS,
+    summary="Monthly notices",
+    operation_id="listNotices",
+    responses={200: answers(Page[EditionHead])},
+)
+async def listing(
+    world: World, scope: Any, community: Community, limit: Limit = 50, cursor: Cursor = None
+) -> Response[bytes]:
     """Those that were published, newest first."""
     world.register.place(community)
     before = key_of(cursor, str)
@@ -42,10 +55,17 @@ async def listing(world: World, community: Community, limit: Limit = 50, cursor:
         kind="notice", places=[community], states=[PUBLISHED], before=before[0] if before else None, limit=limit + 1
     )
     items, following = page(found, limit, lambda one: (one.id,))
-    return reply(200, {"items": [edition_body(one) for one in items], "next": following})
+    return polled(scope, {"items": [edition_body(one) for one in items], "next": following})
 
 
-@get("/notices/{period:str}", opt={"public": True}, tags=TAGS, summary="A month's notice", operation_id="getNotice")
+@get(
+    "/notices/{period:str}",
+    opt={"public": True, "polled": True},
+    tags=TAGS,
+    summary="A month's notice",
+    operation_id="getNotice",
+    responses={200: answers(ListData, media=FORMS)},
+)
 async def notice(
     request: Request[Any, Any, Any],
     world: World,
@@ -62,21 +82,21 @@ async def notice(
     if kind not in ("", "json", "html", "csv") or not found:
         raise Refusal("not_found", what="notice", id=f"{period}/{community}"[:60])
     data = await naming.named(world, found[0].id)
-    return await shown(data, kind, lang or lang_of(request), form, file=f"notice-{community}-{month}")
+    return await shown(request.scope, data, kind, lang or lang_of(request), form, file=f"notice-{community}-{month}")
 
 
-@post("/notices", tags=TAGS, summary="Draw up a notice", operation_id="draftNotice")
+@post(
+    "/notices",
+    tags=TAGS,
+    summary="Draw up a notice",
+    operation_id="draftNotice",
+    responses={201: answers(EditionHead, etag=True)},
+)
 async def draft(world: World, caller: Caller, data: NewNotice) -> Response[bytes]:
-    """Drafted and frozen in one step. Its page, `/v1/editions/{id}.html`, is what somebody else is to agree to."""
-    caller.require("lists:write")
+    """Drafted and frozen in one step, or frozen where it was drafted before. Its page, `/v1/editions/{id}.html`, is
+    what somebody else is to agree to."""
     code = notice_code(world, data.period)
-    try:
-        made = await world.editions.draft(caller.actor, code, data.period, data.community)
-    except Refusal as refusal:  # drafted before, when its month was not over yet
-        if refusal.code != "edition_exists" or refusal.facts["state"] != DRAFT:
-            raise
-        made = await world.editions.get(refusal.facts["edition"])
-    return reply(201, edition_body(await world.editions.freeze(caller.actor, made.id), staff=True))
+    return answered(await world.editions.draw_up(caller.actor, code, data.period, data.community), 201)
 
 
 @post(
@@ -85,12 +105,18 @@ async def draft(world: World, caller: Caller, data: NewNotice) -> Response[bytes
     tags=TAGS,
     summary="Agree to it",
     operation_id="approveNotice",
+    responses={200: answers(EditionHead, etag=True)},
 )
 async def approve(
-    world: World, caller: Caller, maybe_retry: Retry | None, notice: str, data: Agreed | None = None
+    world: World,
+    caller: Caller,
+    maybe_retry: Retry | None,
+    notice: str,
+    data: Agreeing | None = None,
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
     """By somebody who did not draw it up. Where the list asks for one approval, that publishes it."""
-    return await _agreed(world, caller, await _noticed(world, caller, notice), data, maybe_retry)
+    return await _agreed(world, caller, await _noticed(world, caller, notice), data, maybe_retry, if_match)
 
 
 @post(
@@ -99,20 +125,25 @@ async def approve(
     tags=TAGS,
     summary="Publish it",
     operation_id="publishNotice",
+    responses={200: answers(EditionHead, etag=True)},
 )
 async def publish(
-    world: World, caller: Caller, maybe_retry: Retry | None, notice: str, data: Agreed | None = None
+    world: World,
+    caller: Caller,
+    maybe_retry: Retry | None,
+    notice: str,
+    data: Agreeing | None = None,
+    if_match: IfMatch = None,
 ) -> Response[bytes]:
     """What is published already stays so; else as agreeing to it."""
     found = await _noticed(world, caller, notice)
     if found.state == PUBLISHED:
-        return reply(200, edition_body(found, staff=True))
-    return await _agreed(world, caller, found, data, maybe_retry)
+        return answered(found)
+    return await _agreed(world, caller, found, data, maybe_retry, if_match)
 
 
 async def _noticed(world: World, caller: Caller, notice: str) -> Edition:
     """The notice, for staff of its place. Raises `not_found` for everybody else, and for another kind of edition."""
-    caller.require("lists:write")
     found, staff = await visible(world, caller, notice)
     if not staff or found.kind != "notice":
         raise Refusal("not_found", what="edition", id=notice[:60])
@@ -120,11 +151,12 @@ async def _noticed(world: World, caller: Caller, notice: str) -> Edition:
 
 
 async def _agreed(
-    world: World, caller: Caller, found: Edition, data: Agreed | None, retry: Retry | None
+    world: World, caller: Caller, found: Edition, data: Agreeing | None, retry: Retry | None, if_match: str | None
 ) -> Response[bytes]:
     await assessed(world, found)
-    done, replayed = await world.editions.agree(caller.actor, found.id, "" if data is None else data.reason, retry)
-    return reply(200, edition_body(done, staff=True), replayed)
+    office = world.editions.seen(found.id, version_in(if_match))
+    done, replayed = await office.agree(caller.actor, found.id, "" if data is None else data.reason, retry)
+    return answered(done, replayed=replayed)
 
 
 routes: list[Any] = [listing, notice, draft, approve, publish]

@@ -9,8 +9,11 @@ from litestar.params import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.awards import lang_of
+from api.http.list_shapes import MyNotices, NoticeOut, NoticesDelivered
 from api.http.reply import Cursor, cursor_of, key_of, reply
+from api.http.shapes import Page
 from api.http.subjects import own_subject
 from api.notices import wording
 from api.notices.untold import Channel, Deliver, Delivered, Place, own, plausible, untold
@@ -18,10 +21,8 @@ from api.pages.page import CSP
 from api.world import World
 from ledger.errors import Refusal
 from ledger.view import rfc3339
-from rules.ports import APPROVING, AWARDING
 
 TAGS = ["people"]
-TELLING = AWARDING | APPROVING
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 _PRIVATE = {"Cache-Control": "no-store"}
 
@@ -55,7 +56,13 @@ class Deliveries(BaseModel):
     delivered: Annotated[list[Told], Field(min_length=1, max_length=5000)]
 
 
-@get("/notices-out", tags=TAGS, summary="What people must be told", operation_id="listNoticesOut")
+@get(
+    "/notices-out",
+    tags=TAGS,
+    summary="What people must be told",
+    operation_id="listNoticesOut",
+    responses={200: answers(Page[NoticeOut], media=("application/json", "text/csv", "text/html"))},
+)
 async def listing(
     request: Request[Any, Any, Any],
     world: World,
@@ -69,9 +76,8 @@ async def listing(
     bodies (`prior`: say so when it was delivered). `sms` are those with a phone, `print` all others. One page covers a
     stretch of a journal, so `items` may be empty before the last.
     """
-    caller.require("people:read")
     world.register.place(place)
-    if caller.kind != "staff" or not caller.actor.may(TELLING, place, world.covers):
+    if not caller.serves(place, world.covers):
         raise Refusal("forbidden", scope="people:read", place=place)
     at = key_of(cursor, str, int)
     found, following = await untold(world, place, Place(*at) if at else None)
@@ -88,17 +94,21 @@ async def listing(
     return reply(200, {"items": [_body(one) for one in told], "next": after}, headers=headers)
 
 
-@post("/notices-out/deliveries", tags=TAGS, summary="They were told", operation_id="deliverNotices", status_code=200)
+@post(
+    "/notices-out/deliveries",
+    tags=TAGS,
+    summary="They were told",
+    operation_id="deliverNotices",
+    responses={200: answers(NoticesDelivered)},
+    status_code=200,
+)
 async def deliver(world: World, caller: Caller, data: Deliveries) -> Response[bytes]:
     """Recorded once and never undone; saying it again changes nothing."""
-    caller.require("people:read")
     subjects = await world.register.subjects([one.subject for one in data.delivered])
     for one in data.delivered:
         known = subjects.get(one.subject)
-        if known is None:
-            raise Refusal("subject_unknown", subject=one.subject)
-        if caller.kind != "staff" or not caller.actor.may(TELLING, known.grid or known.home, world.covers):
-            raise Refusal("forbidden", scope="people:read", place=known.home)
+        if known is None or not caller.serves(known.grid or known.home, world.covers):
+            raise Refusal("forbidden")
     delivered = [
         Delivered(one.subject, one.journal, one.seq, one.warned.isoformat() if one.warned else "")
         for one in data.delivered
@@ -111,7 +121,9 @@ async def deliver(world: World, caller: Caller, data: Deliveries) -> Response[by
     return reply(200, {"delivered": answer.value})
 
 
-@get("/me/notices", tags=["me"], summary="My notices", operation_id="listMyNotices")
+@get(
+    "/me/notices", tags=["me"], summary="My notices", operation_id="listMyNotices", responses={200: answers(MyNotices)}
+)
 async def mine(request: Request[Any, Any, Any], world: World, caller: Caller) -> Response[bytes]:
     """What was done in my name, in words, newest first; `told_at` says when it was last sent or handed over."""
     subject, lang = own_subject(world, caller), lang_of(request)

@@ -3,24 +3,26 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.auth import Caller
 from api.disputes import objection_body
+from api.http.answers import TypedDict, answers
 from api.http.awards import FACTS_MAX, Long, Short, readable
 from api.http.body import INTEGER_MAX, Nothing, invalid
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Day, EntryRef, Instant, PlaceCode, Points, Receipt
 from api.lookup import count
+from api.reach import in_sight
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
 from rules.objections import Missing, lists
 from rules.objections.domain import Kind
-from rules.ports import READING
 
 TAGS = ["objections"]
 PER_HOUR = 20  # made by one subject
@@ -85,14 +87,83 @@ class Extension(BaseModel):
     reason: Long
 
 
-@post("/objections", tags=TAGS, summary="Object", operation_id="createObjection")
+class DisputedDeed(TypedDict):
+    indicator: str
+    occurred_on: Day
+    place: PlaceCode
+
+
+class CorrectingAward(EntryRef):
+    award: str
+
+
+class CorrectingReversal(CorrectingAward):
+    shortfall: Points
+
+
+class Correction(TypedDict):
+    """What was posted to set it right."""
+
+    reversal: NotRequired[CorrectingReversal]
+    award: NotRequired[CorrectingAward]
+
+
+class ObjectionHead(TypedDict):
+    """`due`: the day by which it is decided; `due_sure` is false where the working days of that time are not announced
+    yet. `receipt` is that of the objection's own entry, `decision` the entry that decided it. One of `entry`,
+    `edition_entry`, `redemption`, `missing` says what is disputed."""
+
+    id: str
+    state: Literal["open", "upheld", "partly", "rejected", "withdrawn", "erased"]
+    subject: str
+    place: PlaceCode
+    kind: Kind
+    due: Day
+    due_sure: bool
+    overdue: bool
+    extended: bool
+    on_behalf: bool
+    filed_by: str
+    filed_at: Instant
+    receipt: Receipt
+    decided_by: str | None
+    decided_at: Instant | None
+    decision: EntryRef | None
+    correction: Correction | None
+    entry: NotRequired[EntryRef]
+    edition_entry: NotRequired[str]
+    redemption: NotRequired[str]
+    missing: NotRequired[DisputedDeed]
+
+
+class ObjectionBody(ObjectionHead):
+    """With its reasons, until the subject is erased."""
+
+    reason: NotRequired[str | None]
+    decision_reason: NotRequired[str]
+    extension_reason: NotRequired[str]
+
+
+class ObjectionPage(TypedDict):
+    """`overdue` counts all that are late, on whichever page."""
+
+    items: list[ObjectionHead]
+    next: str | None
+    overdue: int
+
+
+@post(
+    "/objections",
+    tags=TAGS,
+    summary="Object",
+    operation_id="createObjection",
+    responses={201: answers(ObjectionBody)},
+)
 async def create(world: World, caller: Caller, data: Filing, maybe_retry: Retry | None) -> Response[bytes]:
     """Against an entry in one's own name, or for one that is missing; marked at once. Staff do it on somebody's
     behalf. What is disputed already is refused with the objection there is."""
     own = caller.kind in ("resident", "body")
-    if not own:
-        caller.require("awards:write")
-    if caller.kind not in ("resident", "body", "staff") or (own and data.on_behalf_of not in (None, caller.subject)):
+    if own and data.on_behalf_of not in (None, caller.subject):
         raise Refusal("forbidden", scope="awards:write")
     subject = caller.subject if own else data.on_behalf_of
     if subject is None:
@@ -125,15 +196,21 @@ def _what(data: Filing) -> tuple[Kind, tuple[str, int] | str | Missing]:
     return named[0], (match[1], int(match[2])) if match is not None else given[named[0]]
 
 
-@get("/objections", tags=TAGS, summary="Objections", operation_id="listObjections")
+@get(
+    "/objections",
+    tags=TAGS,
+    summary="Objections",
+    operation_id="listObjections",
+    responses={200: answers(ObjectionPage)},
+)
 async def listing(
     world: World,
     caller: Caller,
     place: str | None = None,
     state_: Annotated[
-        str | None, Parameter(query="state", pattern="^(open|upheld|partly|rejected|withdrawn|erased)$")
+        str | None, QueryParameter(name="state", pattern="^(open|upheld|partly|rejected|withdrawn|erased)$")
     ] = None,
-    late: Annotated[bool, Parameter(query="overdue", description="Only those that are late.")] = False,
+    late: Annotated[bool, QueryParameter(name="overdue", description="Only those that are late.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[bytes]:
@@ -157,46 +234,69 @@ async def listing(
     return reply(200, {"items": items, "next": following, "overdue": await lists.overdue(today, **whose)})
 
 
-@get("/objections/{objection:str}", tags=TAGS, summary="One objection", operation_id="getObjection")
+async def _seen(world: World, caller: Caller, objection: str) -> None:
+    await in_sight(world, caller, "objection", objection, places=("place", "journal"))
+
+
+@get(
+    "/objections/{objection:str}",
+    tags=TAGS,
+    summary="One objection",
+    operation_id="getObjection",
+    responses={200: answers(ObjectionBody)},
+)
 async def one(world: World, caller: Caller, objection: str) -> Response[bytes]:
     """With its reasons. For the subject, and for staff of the place of the deed or of the home."""
+    await _seen(world, caller, objection)
     found = await world.objections.one(objection)
-    own = caller.subject == found.subject and caller.kind in ("resident", "body")
-    near = any(caller.actor.may(READING, place, world.covers) for place in (found.place, found.journal))
-    if not own and not near:
-        raise Refusal("not_found", what="objection", id=objection[:60])
     await world.saw(caller, found.subject, f"objection {found.id}")
     return reply(200, objection_body(found, world.objections.today), headers={"Cache-Control": "no-store"})
 
 
-@post("/objections/{objection:str}/decision", tags=TAGS, summary="Decide", operation_id="decideObjection")
+@post(
+    "/objections/{objection:str}/decision",
+    tags=TAGS,
+    summary="Decide",
+    operation_id="decideObjection",
+    responses={201: answers(ObjectionBody)},
+)
 async def decide(world: World, caller: Caller, objection: str, data: Decision, retry: Retry) -> Response[bytes]:
     """By somebody who had no hand in what is disputed. What was wrong is set right in the same moment; what cannot be
     is refused, and the objection stays open."""
-    caller.require("approvals:write")
+    await _seen(world, caller, objection)
     found, replayed = await world.objections.decide(
         caller.actor, objection, data.outcome, data.reason, data.facts, retry
     )
     return reply(201, objection_body(found, world.objections.today), replayed)
 
 
-@post("/objections/{objection:str}/extension", tags=TAGS, summary="More time", operation_id="extendObjection")
+@post(
+    "/objections/{objection:str}/extension",
+    tags=TAGS,
+    summary="More time",
+    operation_id="extendObjection",
+    responses={201: answers(ObjectionBody)},
+)
 async def extend(
     world: World, caller: Caller, objection: str, data: Extension, maybe_retry: Retry | None
 ) -> Response[bytes]:
     """Seven working days instead of three, once, where others must check."""
-    caller.require("approvals:write")
+    await _seen(world, caller, objection)
     found, replayed = await world.objections.extend(caller.actor, objection, data.reason, maybe_retry)
     return reply(201, objection_body(found, world.objections.today), replayed)
 
 
-@post("/objections/{objection:str}/withdrawal", tags=TAGS, summary="Take back", operation_id="withdrawObjection")
+@post(
+    "/objections/{objection:str}/withdrawal",
+    tags=TAGS,
+    summary="Take back",
+    operation_id="withdrawObjection",
+    responses={201: answers(ObjectionBody)},
+)
 async def withdraw(
     world: World, caller: Caller, objection: str, maybe_retry: Retry | None, data: Nothing | None = None
 ) -> Response[bytes]:
     """By the subject alone."""
-    if caller.kind not in ("resident", "body"):
-        raise Refusal("forbidden", scope="")
     found, replayed = await world.objections.withdraw(caller.actor, objection, maybe_retry)
     return reply(201, objection_body(found, world.objections.today), replayed)
 

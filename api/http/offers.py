@@ -9,14 +9,17 @@ from litestar.params import Parameter, QueryParameter
 from pydantic import Field
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import Nothing, invalid
-from api.http.merchants import IfMatch, Strict, asker, etag, version_in
+from api.http.conditions import IfMatch, etag, version_in
+from api.http.merchants import Strict, asker
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
-from api.world import SERVING, World
+from api.http.shapes import Page
+from api.http.shop_shapes import OfferBody
+from api.world import World
 from ledger.errors import Refusal
 from merchants.change import must_own
 from merchants.model import UNCOUNTED, Asker, Offer
-from rules.ports import APPROVING
 
 AMOUNT_MAX = 10**9
 
@@ -63,7 +66,7 @@ class OfferChange(Strict):
     state: Literal["open", "paused", "closed"] | None = None
 
 
-def offer_body(one: Offer) -> dict[str, Any]:
+def offer_body(one: Offer) -> OfferBody:
     return {
         "id": one.offer,
         "merchant": one.merchant,
@@ -86,7 +89,14 @@ def _day(day: date | None) -> str:
     return "" if day is None else day.isoformat()
 
 
-@get("/offers", opt={"public": True}, tags=["merchants"], summary="Offers", operation_id="listOffers")
+@get(
+    "/offers",
+    opt={"public": True},
+    tags=["merchants"],
+    summary="Offers",
+    operation_id="listOffers",
+    responses={200: answers(Page[OfferBody])},
+)
 async def offers(
     request: Request[Any, Any, Any],
     world: World,
@@ -116,10 +126,15 @@ async def offers(
     return reply(200, {"items": [offer_body(one) for one in shown], "next": more})
 
 
-@post("/offers", tags=["merchants"], summary="Propose an offer", operation_id="proposeOffer")
+@post(
+    "/offers",
+    tags=["merchants"],
+    summary="Propose an offer",
+    operation_id="proposeOffer",
+    responses={201: answers(OfferBody, etag=True)},
+)
 async def propose(world: World, caller: Caller, data: NewOffer) -> Response[bytes]:
     """The offer waits for the community's approval. The shop comes from the key; staff name it."""
-    caller.require("merchants:write")
     merchant = data.merchant or caller.merchant
     if merchant is None:
         raise invalid([{"pointer": "/merchant", "code": "field_missing"}])
@@ -146,6 +161,7 @@ async def propose(world: World, caller: Caller, data: NewOffer) -> Response[byte
     tags=["merchants"],
     summary="An offer",
     operation_id="getOffer",
+    responses={200: answers(OfferBody, etag=True)},
 )
 async def offer(request: Request[Any, Any, Any], world: World, offer: str) -> Response[bytes]:
     """One offer; in whatever state for its shop and for staff, else only while it is open."""
@@ -157,13 +173,18 @@ async def offer(request: Request[Any, Any, Any], world: World, offer: str) -> Re
     return reply(200, offer_body(found), headers=etag(found.version))
 
 
-@patch("/offers/{offer:str}", tags=["merchants"], summary="Change an offer", operation_id="changeOffer")
+@patch(
+    "/offers/{offer:str}",
+    tags=["merchants"],
+    summary="Change an offer",
+    operation_id="changeOffer",
+    responses={200: answers(OfferBody, etag=True)},
+)
 async def change(
     world: World, caller: Caller, offer: str, data: OfferChange, if_match: IfMatch = None
 ) -> Response[bytes]:
     """Pause, reopen, close, restock; other changes put the offer back to `proposed`. Opening it waits for an impact
     assessment, as approving it does."""
-    caller.require("merchants:write")
     sent = data.model_fields_set
     changes: dict[str, int | str] = {}
     if data.title is not None:
@@ -199,6 +220,7 @@ async def _assessed(world: World, who: Asker, offer: str) -> None:
     tags=["merchants"],
     summary="Approve an offer",
     operation_id="approveOffer",
+    responses={200: answers(OfferBody, etag=True)},
 )
 async def approve(
     world: World, caller: Caller, offer: str, data: Nothing | None = None, if_match: IfMatch = None
@@ -206,9 +228,7 @@ async def approve(
     """Open it for redemption: by approvers, or by those who look after merchants. Whoever proposed it cannot; not
     before an impact assessment found shops acceptable there; and where the scenario asks for an agreement, only while
     the shop has one in force."""
-    if "approvals:write" not in caller.scopes:
-        caller.require("merchants:write")
-    deciding = asker(world, caller, SERVING | APPROVING)
+    deciding = asker(world, caller)
     await _assessed(world, deciding, offer)
     made = await world.shop.offers.approve(deciding, offer, version=version_in(if_match))
     return reply(200, offer_body(made), headers=etag(made.version))

@@ -12,20 +12,34 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import erasure
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import Nothing, invalid
+from api.http.conditions import IfMatch, etag, version_in
+from api.http.people_shapes import (
+    ActivationCode,
+    ErasedPerson,
+    FoundPeople,
+    FrozenCards,
+    IssuedCard,
+    Masked,
+    MyFrozenCards,
+    Registered,
+    SubjectConsents,
+)
 from api.http.reply import reply
 from api.http.subjects import own_subject
 from api.lookup import look_up
 from api.people.erasing import Reason
+from api.people.names import masked
 from api.people.records import Consents, NewPerson
 from api.people.vault import UNCHANGED
+from api.reach import reached
 from api.sheets import values
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
 from ledger.tables import Row, Table
 from ledger.view import View, rfc3339
-from rules.ports import AWARDING
 from rules.register import RESIDENTS, Subject, subject_row
 from rules.tables import SUBJECT
 
@@ -137,27 +151,28 @@ async def _grid(world: World, caller: Caller, code: str) -> tuple[str, str]:
     place = world.register.tree.places.get(code)
     if place is None or place.level not in ("grid", "building", "unit"):
         raise Refusal("grid_unknown", value=code, community="")
-    if not caller.actor.may(AWARDING, code, world.covers):
+    if not caller.serves(code, world.covers):
         raise Refusal("forbidden", scope="people:write", place=code)
     return world.register.community_of(code), code
 
 
 async def theirs(world: World, caller: Caller, subject: str) -> Subject:
     """A subject whose record the caller may change. Raises `forbidden`, `subject_unknown`, `subject_erased`."""
-    caller.require("people:write")
-    known = await world.register.subject(subject)
-    if not caller.actor.may(AWARDING, known.grid, world.covers):
-        raise Refusal("forbidden", scope="people:write", place=known.home)
-    return known
+    return await reached(world, caller, subject)
 
 
 # handlers ------------------------------------------------------------------------------------------------------
 
 
-@post("/people", tags=TAGS, summary="Register a person", operation_id="registerPerson")
+@post(
+    "/people",
+    tags=TAGS,
+    summary="Register a person",
+    operation_id="registerPerson",
+    responses={201: answers(Registered)},
+)
 async def register(world: World, caller: Caller, data: Joining, maybe_retry: Retry | None) -> Response[bytes]:
     """Adults who agree to the ledger, in a grid of the caller's. Everybody is a resident beside other hats."""
-    caller.require("people:write")
     home, grid = await _grid(world, caller, data.grid)
     groups = group_codes(world, data.groups, "person")
     agreed = Consents(**{name: int(given) for name, given in data.consents.model_dump().items()})
@@ -173,8 +188,16 @@ def _rows(home: str, grid: str, groups: Sequence[str], subject: str, now_us: int
     return [(SUBJECT, subject_row(subject, "person", home, grid, groups, now_us))]
 
 
-@patch("/people/{subject:str}", tags=TAGS, summary="Change a record", operation_id="changePerson")
-async def change(world: World, caller: Caller, subject: str, data: Changes) -> Response[bytes]:
+@patch(
+    "/people/{subject:str}",
+    tags=TAGS,
+    summary="Change a record",
+    operation_id="changePerson",
+    responses={200: answers(Masked, etag=True)},
+)
+async def change(
+    world: World, caller: Caller, subject: str, data: Changes, if_match: IfMatch = None
+) -> Response[bytes]:
     """A new grid may lie in another community: then the account moves there, with its points and its caps."""
     known = await theirs(world, caller, subject)
     given = data.model_dump(exclude_unset=True)
@@ -193,15 +216,17 @@ async def change(world: World, caller: Caller, subject: str, data: Changes) -> R
         phone=data.phone if "phone" in given else UNCHANGED,
         birth=data.birth,
         amend=partial(_amend, subject, home, grid, groups),
+        version=version_in(if_match),
     )
     after = await world.register.subject(subject)
+    version, person = await world.people.seen(subject)
     body = {
         "subject": subject,
-        "masked_name": await world.people.masked(subject),
+        "masked_name": masked(person.name),
         "place": after.grid,
         "groups": list(after.groups),
     }
-    return reply(200, body, headers=NO_STORE)
+    return reply(200, body, headers={**NO_STORE, **etag(version)})
 
 
 def _amend(subject: str, home: str, grid: str, groups: Sequence[str] | None, view: View) -> None:
@@ -211,7 +236,14 @@ def _amend(subject: str, home: str, grid: str, groups: Sequence[str] | None, vie
         view.put(SUBJECT, (subject, row[1], home, grid, hats, row[5], row[6]))
 
 
-@delete("/people/{subject:str}", tags=TAGS, summary="Erase a person", operation_id="erasePerson", status_code=200)
+@delete(
+    "/people/{subject:str}",
+    tags=TAGS,
+    summary="Erase a person",
+    operation_id="erasePerson",
+    status_code=200,
+    responses={200: answers(ErasedPerson)},
+)
 async def erase(world: World, caller: Caller, subject: str, reason: Reason = "wish") -> Response[bytes]:
     """By the person, or by staff who register people where they live; the reason is kept. Cannot be undone: points
     lapse, the record and its key are destroyed, entries stay without anybody's name. `traces` says whether the
@@ -221,7 +253,14 @@ async def erase(world: World, caller: Caller, subject: str, reason: Reason = "wi
     return reply(200, {"subject": subject, "state": "erased", "traces": "none" if gone else "pending"})
 
 
-@post("/people/lookup", tags=TAGS, summary="Look somebody up", operation_id="lookUpPeople", status_code=200)
+@post(
+    "/people/lookup",
+    tags=TAGS,
+    summary="Look somebody up",
+    operation_id="lookUpPeople",
+    status_code=200,
+    responses={200: answers(FoundPeople)},
+)
 async def lookup(world: World, caller: Caller, data: Asking) -> Response[bytes]:
     """By name and phone, name or surname and the phone's last four digits, or name and place. Written down."""
     if data.phone is None and data.phone_tail is None and data.place is None:
@@ -232,7 +271,13 @@ async def lookup(world: World, caller: Caller, data: Asking) -> Response[bytes]:
     return reply(200, {"items": items}, headers=NO_STORE)
 
 
-@post("/people/{subject:str}/card", tags=TAGS, summary="Issue, freeze or replace a card", operation_id="card")
+@post(
+    "/people/{subject:str}/card",
+    tags=TAGS,
+    summary="Issue, freeze or replace a card",
+    operation_id="card",
+    responses={200: answers(FrozenCards, "Frozen."), 201: answers(IssuedCard, "Issued.")},
+)
 async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Response[bytes]:
     """The PIN is shown once, to be printed. A card issued before is void after `reissue`."""
     await theirs(world, caller, subject)
@@ -248,15 +293,27 @@ async def card(world: World, caller: Caller, subject: str, data: CardAct) -> Res
     return reply(201, body, headers=NO_STORE)
 
 
-@post("/me/card", status_code=200, tags=["me"], summary="Freeze my lost card", operation_id="freezeMyCard")
+@post(
+    "/me/card",
+    status_code=200,
+    tags=["me"],
+    summary="Freeze my lost card",
+    operation_id="freezeMyCard",
+    responses={200: answers(MyFrozenCards)},
+)
 async def freeze_mine(world: World, caller: Caller, data: LostCard) -> Response[bytes]:
     """A new one is issued at the community's desk; the phone goes on working."""
-    caller.require("tokens:write")
     frozen = await world.people.cards.freeze(own_subject(world, caller))
     return reply(200, {"state": "frozen", "cards": len(frozen)})
 
 
-@post("/people/{subject:str}/activation-code", tags=TAGS, summary="Print an activation code", operation_id="printCode")
+@post(
+    "/people/{subject:str}/activation-code",
+    tags=TAGS,
+    summary="Print an activation code",
+    operation_id="printCode",
+    responses={201: answers(ActivationCode)},
+)
 async def activation_code(world: World, caller: Caller, subject: str, data: Nothing | None = None) -> Response[bytes]:
     """For people and bodies: with it and a PIN they activate their own access. Codes printed before are void."""
     await theirs(world, caller, subject)
@@ -272,6 +329,7 @@ async def activation_code(world: World, caller: Caller, subject: str, data: Noth
     summary="Give or withdraw consents",
     operation_id="changeConsents",
     status_code=200,
+    responses={200: answers(SubjectConsents)},
 )
 async def consents(world: World, caller: Caller, subject: str, data: ConsentChange) -> Response[bytes]:
     """By the person, or by staff at home on their behalf. What is left out stays; each change is kept."""

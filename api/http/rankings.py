@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.params import Parameter, QueryParameter
 
+from api.http.answers import answers
 from api.http.awards import lang_of
-from api.http.editions import Form, Tongue, shown
+from api.http.editions import FORMS, Form, Tongue, shown
+from api.http.list_shapes import FlagPage, ListData, RollUp
 from api.http.reply import reply
 from api.lists import naming
 from api.lists.roll_up import rolled_up
@@ -22,7 +24,14 @@ Place = Annotated[str, Parameter(max_length=40, description="A community; a stre
 ListCode = Annotated[str | None, QueryParameter(name="list", max_length=40, description="Where there are several.")]
 
 
-@get("/rankings", opt={"public": True}, tags=TAGS, summary="Who has had the flag", operation_id="listRankings")
+@get(
+    "/rankings",
+    opt={"public": True},
+    tags=TAGS,
+    summary="Who has had the flag",
+    operation_id="listRankings",
+    responses={200: answers(FlagPage)},
+)
 async def flags(world: World, community: Place, list_: ListCode = None) -> Response[bytes]:
     """The flags that grids of a community reached, newest first, with the money that came with them."""
     world.register.place(community)
@@ -31,7 +40,14 @@ async def flags(world: World, community: Place, list_: ListCode = None) -> Respo
     return reply(200, {"community": community, "items": items, "next": None})
 
 
-@get("/rankings/{period:str}", opt={"public": True}, tags=TAGS, summary="A ranking", operation_id="getRanking")
+@get(
+    "/rankings/{period:str}",
+    opt={"public": True, "polled": True},
+    tags=TAGS,
+    summary="A ranking",
+    operation_id="getRanking",
+    responses={200: answers(ListData | RollUp, media=FORMS)},
+)
 async def ranking(
     request: Request[Any, Any, Any],
     world: World,
@@ -53,9 +69,9 @@ async def ranking(
     )
     if found:
         data = await naming.named(world, found[0].id)
-        return await shown(data, kind, said, form, file=f"{found[0].list}-{community}-{period}")
+        return await shown(request.scope, data, kind, said, form, file=f"{found[0].list}-{community}-{period}")
     data = await rolled_up(world, period, community, list_)
-    return await shown(data, kind, said, form, file=f"{data['list']}-{community}-{period}")
+    return await shown(request.scope, data, kind, said, form, file=f"{data['list']}-{community}-{period}")
 
 
 routes: list[Any] = [flags, ranking]

@@ -10,12 +10,14 @@ from litestar.params import Parameter
 from pydantic import Field, model_validator
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.body import Nothing, invalid
 from api.http.merchants import Strict, asker
 from api.http.reply import LIMIT_DEFAULT, Cursor, Limit, key_of, page, reply
+from api.http.shapes import Page
+from api.http.shop_shapes import EligibilityBody, MyOrder, NamedOrder, OrderBody, SlipBody
 from api.http.subjects import own_subject
 from api.world import World
-from ledger.errors import Refusal
 from ledger.model import AMOUNT_MAX
 from ledger.port import Retry
 from ledger.view import local_day, rfc3339
@@ -112,7 +114,7 @@ class CaptureBody(Strict):
     final: bool = True
 
 
-class Why(Strict):
+class Undoing(Strict):
     """Why it is undone; kept sealed."""
 
     reason: Reason
@@ -125,7 +127,7 @@ class RefundBody(Strict):
     reason: Reason
 
 
-def slip_body(slip: Slip) -> dict[str, Any]:
+def slip_body(slip: Slip) -> SlipBody:
     return {
         "id": slip.id,
         "state": slip.state,
@@ -136,7 +138,7 @@ def slip_body(slip: Slip) -> dict[str, Any]:
     }
 
 
-def details_body(one: Details) -> dict[str, Any]:
+def details_body(one: Details) -> OrderBody:
     order = one.order
     return {
         "id": order.redemption,
@@ -155,10 +157,15 @@ def details_body(one: Details) -> dict[str, Any]:
     }
 
 
-@post("/redemptions", tags=["redemptions"], summary="Redeem an offer", operation_id="redeem")
+@post(
+    "/redemptions",
+    tags=["redemptions"],
+    summary="Redeem an offer",
+    operation_id="redeem",
+    responses={201: answers(SlipBody)},
+)
 async def redeem(world: World, caller: Caller, retry: Retry, data: Order, capture: bool = False) -> Response[bytes]:
     """Hold the points for fifteen minutes; with `?capture=true` give them to the shop in the same step."""
-    caller.require("redemptions:write")
     slip = await world.shop.redeem(
         asker(world, caller),
         offer=data.offer,
@@ -174,7 +181,13 @@ async def redeem(world: World, caller: Caller, retry: Retry, data: Order, captur
     return reply(201, slip_body(slip), slip.replayed)
 
 
-@get("/redemptions", tags=["redemptions"], summary="A day's redemptions", operation_id="listRedemptions")
+@get(
+    "/redemptions",
+    tags=["redemptions"],
+    summary="A day's redemptions",
+    operation_id="listRedemptions",
+    responses={200: answers(Page[OrderBody])},
+)
 async def redemptions(
     world: World,
     caller: Caller,
@@ -188,10 +201,8 @@ async def redemptions(
     communities: list[str] | None = None
     if who.merchant is not None:
         merchant = who.merchant
-    elif who.is_staff:
-        communities = [one for one in await world.shop.offers.communities() if who.serves(one)]
     else:
-        raise Refusal("forbidden")
+        communities = [one for one in await world.shop.offers.communities() if who.serves(one)]
     key = key_of(cursor, int, str)
     rows = await world.shop.day(
         day.isoformat() if day else local_day(world.ledger.clock(), world.settings.timezone),
@@ -204,7 +215,13 @@ async def redemptions(
     return reply(200, {"items": [details_body(one) for one in shown], "next": more})
 
 
-@get("/me/redemptions", tags=["me"], summary="My redemptions", operation_id="listMyRedemptions")
+@get(
+    "/me/redemptions",
+    tags=["me"],
+    summary="My redemptions",
+    operation_id="listMyRedemptions",
+    responses={200: answers(Page[MyOrder])},
+)
 async def my_redemptions(
     world: World, caller: Caller, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None
 ) -> Response[bytes]:
@@ -223,7 +240,13 @@ async def _named(world: World, one: Details) -> dict[str, Any]:
     return {"title": {"zh": offer.title_zh, "en": offer.title_en}, "merchant_name": merchant.name}
 
 
-@get("/redemptions/{redemption:str}", tags=["redemptions"], summary="A redemption", operation_id="getRedemption")
+@get(
+    "/redemptions/{redemption:str}",
+    tags=["redemptions"],
+    summary="A redemption",
+    operation_id="getRedemption",
+    responses={200: answers(NamedOrder)},
+)
 async def redemption(world: World, caller: Caller, redemption: str) -> Response[bytes]:
     """For its shop, for staff who serve there, and for the person whose points they are."""
     details = await world.shop.details(asker(world, caller), redemption)
@@ -238,13 +261,13 @@ async def redemption(world: World, caller: Caller, redemption: str) -> Response[
     tags=["redemptions"],
     summary="Capture held points",
     operation_id="capture",
+    responses={200: answers(SlipBody)},
 )
 async def capture(
     world: World, caller: Caller, retry: Retry, redemption: str, data: CaptureBody | None = None
 ) -> Response[bytes]:
     """Hand-over: the points are the shop's. With `final` (default) what is not captured goes back."""
     what = data or CaptureBody()
-    caller.require("redemptions:write")
     slip = await world.shop.capture(asker(world, caller), redemption, amount=what.amount, final=what.final, retry=retry)
     return reply(200, slip_body(slip), slip.replayed)
 
@@ -255,12 +278,12 @@ async def capture(
     tags=["redemptions"],
     summary="Release held points",
     operation_id="release",
+    responses={200: answers(SlipBody)},
 )
 async def release(
     world: World, caller: Caller, retry: Retry, redemption: str, data: Nothing | None = None
 ) -> Response[bytes]:
     """Call the order off: what is still held goes back, with stock and limit."""
-    caller.require("redemptions:write")
     slip = await world.shop.release(asker(world, caller), redemption, retry=retry)
     return reply(200, slip_body(slip), slip.replayed)
 
@@ -271,10 +294,10 @@ async def release(
     tags=["redemptions"],
     summary="Void a redemption",
     operation_id="void",
+    responses={200: answers(SlipBody)},
 )
-async def void(world: World, caller: Caller, retry: Retry, redemption: str, data: Why) -> Response[bytes]:
+async def void(world: World, caller: Caller, retry: Retry, redemption: str, data: Undoing) -> Response[bytes]:
     """Undo the whole order, until midnight of its day; points, stock and limit as before."""
-    caller.require("redemptions:write")
     slip = await world.shop.void(asker(world, caller), redemption, reason=data.reason, retry=retry)
     return reply(200, slip_body(slip), slip.replayed)
 
@@ -285,24 +308,29 @@ async def void(world: World, caller: Caller, retry: Retry, redemption: str, data
     tags=["redemptions"],
     summary="Refund captured points",
     operation_id="refund",
+    responses={200: answers(SlipBody)},
 )
 async def refund(world: World, caller: Caller, retry: Retry, redemption: str, data: RefundBody) -> Response[bytes]:
     """Points go back to the lots they came from, never more than was captured."""
-    caller.require("redemptions:write")
     slip = await world.shop.refund(
         asker(world, caller), redemption, amount=data.amount, reason=data.reason, retry=retry
     )
     return reply(200, slip_body(slip), slip.replayed)
 
 
-@post("/eligibility", status_code=200, tags=["redemptions"], summary="Yes or no", operation_id="eligibility")
+@post(
+    "/eligibility",
+    status_code=200,
+    tags=["redemptions"],
+    summary="Yes or no",
+    operation_id="eligibility",
+    responses={200: answers(EligibilityBody)},
+)
 async def eligibility(world: World, caller: Caller, data: Question) -> Response[bytes]:
     """Nothing is held and nothing changes, but that a token is used up: it answers for one offer. A till hears yes or
     no, and with a yes gets a `visit` that redeems this offer at this till within five minutes; staff and the resident
     also hear why not."""
     by = data.by.said()
-    if caller.kind in ("merchant", "staff"):
-        caller.require("redemptions:write")
     if caller.kind in ("resident", "body") and set(by) != {"subject"}:
         raise invalid([{"pointer": "/by", "code": "not_a_choice", "limit": "subject"}])
     if set(by) not in _ASKING:

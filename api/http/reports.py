@@ -2,23 +2,26 @@
 """Reported deeds: handed in by residents or for them, and the queue in which staff decide."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NotRequired
 
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.auth import Caller
+from api.http.answers import TypedDict, answers
 from api.http.awards import Long, Particulars, Proof, Short, award_body, few, lang_of, proofs_of
 from api.http.body import Nothing, invalid
+from api.http.desk_shapes import AwardBody
 from api.http.reply import Cursor, Limit, key_of, page, reply
+from api.http.shapes import Day, Digest, Instant, Page, PlaceCode
 from api.lookup import count
+from api.reach import in_sight
 from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
 from ledger.view import rfc3339
 from rules.desk import AwardRequest, Cause
-from rules.ports import APPROVING, AWARDING
 from rules.reports.filing import State
 from rules.reports.reports import PHOTOS_MAX, TEXT_MAX, Report, ReportRecord
 
@@ -26,7 +29,6 @@ TAGS = ["reports"]
 PER_HOUR = 30  # handed in by one subject
 DAY_US = 86_400_000_000
 NO_STORE = {"Cache-Control": "no-store"}
-_SEEING = AWARDING | APPROVING
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 Facts = Annotated[dict[Short, int | Short], AfterValidator(few)]
@@ -64,6 +66,38 @@ class Declined(BaseModel):
     reason: Long
 
 
+class ReportHead(TypedDict):
+    """A reported deed. `same_photo`, for those who decide: reports of others with the same photo."""
+
+    id: str
+    state: State
+    subject: str
+    place: PlaceCode
+    indicator: str | None
+    occurred_on: Day
+    evidence_level: Literal["E0"]
+    reporter: str
+    created_at: Instant
+    waited_days: int
+    award: str | None
+    decided_by: str | None
+    decided_at: Instant | None
+    same_photo: NotRequired[list[str]]
+
+
+class ReportBody(ReportHead):
+    """With what was written, until the subject is erased."""
+
+    text: NotRequired[str]
+    facts: NotRequired[dict[str, int | str]]
+    evidence: NotRequired[list[Digest]]
+    reason: NotRequired[str | None]
+
+
+class AcceptedReport(AwardBody):
+    report: str
+
+
 def report_body(one: ReportRecord, caller: Caller, now_us: int) -> dict[str, Any]:
     """As answered. That others have handed in the same photo is for those who decide, not for those who report."""
     until = now_us if one.decided_at is None else one.decided_at
@@ -93,21 +127,22 @@ def report_body(one: ReportRecord, caller: Caller, now_us: int) -> dict[str, Any
 
 async def _found(world: World, caller: Caller, id_: str) -> ReportRecord:
     """A report that the caller may see. Raises `not_found`, whatever the reason."""
+    await in_sight(world, caller, "report", id_, owners=("subject", "reporter"), places=("place",))
     found = await world.reports.one(id_)
-    own = caller.subject == found.subject or caller.id == found.reporter
-    near = caller.kind in ("staff", "client") and caller.actor.may(_SEEING, found.place, world.covers)
-    if not (own or near):
-        raise Refusal("not_found", what="report", id=id_[:60])
     await world.saw(caller, found.subject, f"report {found.id}")
     return found
 
 
-@post("/reports", tags=TAGS, summary="Report a deed of one's own", operation_id="createReport")
+@post(
+    "/reports",
+    tags=TAGS,
+    summary="Report a deed of one's own",
+    operation_id="createReport",
+    responses={201: answers(ReportBody)},
+)
 async def create(world: World, caller: Caller, data: Deed, maybe_retry: Retry | None) -> Response[bytes]:
     """Into the queue of the place, as evidence of level E0: nothing is awarded until staff accept it."""
     own = caller.kind in ("resident", "body") and caller.subject is not None
-    if not own:
-        caller.require("awards:write")
     subject = data.subject or (caller.subject if own else None)
     if subject is None:
         raise invalid([{"pointer": "/subject", "code": "field_missing"}])
@@ -121,11 +156,17 @@ async def create(world: World, caller: Caller, data: Deed, maybe_retry: Retry | 
     return reply(201, report_body(found, caller, world.ledger.clock()), replayed, NO_STORE)
 
 
-@get("/reports", tags=TAGS, summary="Reports", operation_id="listReports")
+@get(
+    "/reports",
+    tags=TAGS,
+    summary="Reports",
+    operation_id="listReports",
+    responses={200: answers(Page[ReportHead])},
+)
 async def listing(
     world: World,
     caller: Caller,
-    state_: Annotated[State | None, Parameter(query="state")] = None,
+    state_: Annotated[State | None, QueryParameter(name="state")] = None,
     place: str | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -138,11 +179,10 @@ async def listing(
         world.people.check_not_erased(caller.subject or "")
         found = await world.reports.listing(subject=caller.subject, state=state_, after=since, limit=limit + 1)
     else:
-        caller.require("lists:read")
-        places = {where for role, where in caller.actor.roles if role in AWARDING}
+        places = {where for _, where in caller.actor.roles}
         if place is not None:
             world.register.place(place)
-            if not caller.actor.may(AWARDING, place, world.covers):
+            if not caller.serves(place, world.covers):
                 raise Refusal("forbidden", scope="lists:read", place=place)
             places = {place}
         found = await world.reports.listing(places=places, state=state_, after=since, limit=limit + 1)
@@ -151,20 +191,31 @@ async def listing(
     return reply(200, {"items": [report_body(one, caller, now) for one in shown], "next": following})
 
 
-@get("/reports/{report:str}", tags=TAGS, summary="One report", operation_id="getReport")
+@get(
+    "/reports/{report:str}",
+    tags=TAGS,
+    summary="One report",
+    operation_id="getReport",
+    responses={200: answers(ReportBody)},
+)
 async def one(world: World, caller: Caller, report: str) -> Response[bytes]:
     """With what was written. For the person, whoever handed it in, and staff at the place; written down."""
     found = await _found(world, caller, report)
     return reply(200, report_body(found, caller, world.ledger.clock()), headers=NO_STORE)
 
 
-@post("/reports/{report:str}/accept", tags=TAGS, summary="Accept a report", operation_id="acceptReport")
+@post(
+    "/reports/{report:str}/accept",
+    tags=TAGS,
+    summary="Accept a report",
+    operation_id="acceptReport",
+    responses={201: answers(AcceptedReport)},
+)
 async def accept(
     request: Request[Any, Any, Any], world: World, caller: Caller, report: str, data: Accepted, retry: Retry
 ) -> Response[bytes]:
     """Award it, with evidence stronger than the reporter's word. All that holds for awards holds here; award and report
     change together. The report's photos go along as evidence."""
-    caller.require("awards:write")
     found = await _found(world, caller, report)
     indicator = data.indicator or found.indicator
     if indicator is None:
@@ -188,18 +239,29 @@ async def accept(
     return reply(201, {**award_body(answer.record, lang_of(request)), "report": found.id}, answer.replayed)
 
 
-@post("/reports/{report:str}/decline", tags=TAGS, summary="Decline a report", operation_id="declineReport")
+@post(
+    "/reports/{report:str}/decline",
+    tags=TAGS,
+    summary="Decline a report",
+    operation_id="declineReport",
+    responses={201: answers(ReportBody)},
+)
 async def decline(
     world: World, caller: Caller, report: str, data: Declined, maybe_retry: Retry | None
 ) -> Response[bytes]:
     """With a reason, which the reporter can read."""
-    caller.require("awards:write")
     await _found(world, caller, report)
     found, replayed = await world.reports.decline(caller.actor, report, data.reason, maybe_retry)
     return reply(201, report_body(found, caller, world.ledger.clock()), replayed, NO_STORE)
 
 
-@post("/reports/{report:str}/withdraw", tags=TAGS, summary="Withdraw a report", operation_id="withdrawReport")
+@post(
+    "/reports/{report:str}/withdraw",
+    tags=TAGS,
+    summary="Withdraw a report",
+    operation_id="withdrawReport",
+    responses={201: answers(ReportBody)},
+)
 async def withdraw(
     world: World, caller: Caller, report: str, maybe_retry: Retry | None, data: Nothing | None = None
 ) -> Response[bytes]:

@@ -5,7 +5,10 @@ from typing import Any
 
 from litestar import Response, get
 
+from api.http.answers import answers
+from api.http.money_shapes import ScenarioBody
 from api.http.reply import reply
+from api.http.shapes import Page
 from api.world import World
 from merchants.catalogue import Said, Scenario
 
@@ -65,6 +68,7 @@ def scenario_body(one: Scenario) -> dict[str, Any]:
     tags=["merchants"],
     summary="The 36 scenarios",
     operation_id="listScenarios",
+    responses={200: answers(Page[ScenarioBody])},
 )
 async def scenarios(world: World) -> Response[bytes]:
     """What each asks, for whom, how often, who provides it, who pays, and the ordinary route beside it."""

@@ -8,23 +8,25 @@ from litestar import Response, get, post
 from pydantic import Field
 
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.merchants import Strict
+from api.http.money_shapes import MonthStatement, StatementFields, StatementRow
 from api.http.reply import reply
+from api.http.shapes import Page
 from api.pages.page import CSP
 from api.settlements.html import render
 from api.settlements.paper import paper
 from api.settlements.table import table, workbook
-from api.world import SERVING, World
+from api.world import World
 from ledger.errors import Refusal
 from ledger.port import Retry
 from ledger.view import rfc3339
 from merchants.settlement.office import REASON_MAX, REFERENCE_MAX, Shown
 from merchants.settlement.state import Settlement, sums
 
-SETTLING = frozenset({"approver", "street_staff", "county_admin"})
-READING = SERVING | SETTLING | {"auditor"}
 TAGS = ["settlement"]
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FORMS = ("application/json", "text/plain", "text/csv", "text/html", _XLSX)
 
 Number = Annotated[int, Field(ge=1, le=10_000_000)]
 Lines = Annotated[tuple[Number, ...], Field(max_length=1_000)]
@@ -53,15 +55,14 @@ class SettleBody(Strict):
     paid_reference: Annotated[str, Field(min_length=1, max_length=REFERENCE_MAX)]
 
 
-async def _may(world: World, caller: Caller, merchant: str, roles: frozenset[str] | None, *, shop: bool) -> None:
-    """The shop itself where `shop`, and staff who hold one of `roles` where the shop is. Raises `forbidden`."""
-    if shop and caller.merchant == merchant:
+async def _may(world: World, caller: Caller, merchant: str) -> None:
+    """The shop itself, and staff of its place. Raises `forbidden`."""
+    if caller.merchant == merchant:
         return
-    if caller.kind != "staff" or not roles or not caller.has_role(roles):
+    if caller.kind != "staff" or not caller.serves(
+        (await world.shop.offers.merchant(merchant)).community, world.covers
+    ):
         raise Refusal("forbidden")
-    found = await world.shop.offers.merchant(merchant)
-    if not caller.actor.may(roles, found.community, world.covers):
-        raise Refusal("forbidden", place=found.community)
 
 
 async def _persons(world: World, subject: str | None) -> set[str]:
@@ -122,10 +123,11 @@ def _by_journal(found: Any) -> list[dict[str, Any]]:
     tags=TAGS,
     summary="A shop's statements",
     operation_id="listMerchantStatements",
+    responses={200: answers(Page[StatementRow])},
 )
 async def statements(world: World, caller: Caller, merchant: str) -> Response[bytes]:
     """Newest first: one a month, as far as they have been issued."""
-    await _may(world, caller, merchant, READING, shop=True)
+    await _may(world, caller, merchant)
     found = await world.settlements.listing(merchant)
     return reply(200, {"items": [row_body(one) for one in found], "next": None})
 
@@ -135,6 +137,7 @@ async def statements(world: World, caller: Caller, merchant: str) -> Response[by
     tags=TAGS,
     summary="A month's statement",
     operation_id="getMerchantStatement",
+    responses={200: answers(MonthStatement | StatementFields, media=FORMS)},
 )
 async def statement(world: World, caller: Caller, merchant: str, period: str) -> Response[bytes]:
     """`2026-10` with its state and disputes; `2026-10.json` are the very bytes that were hashed, `.note` the signature
@@ -142,7 +145,7 @@ async def statement(world: World, caller: Caller, merchant: str, period: str) ->
     month, dot, form = period.partition(".")
     if dot and form not in ("json", "note", "csv", "xlsx", "html"):
         raise Refusal("not_found", what="statement", id=period)
-    await _may(world, caller, merchant, READING, shop=True)
+    await _may(world, caller, merchant)
     shown = await world.settlements.shown(merchant, month)
     if not dot:
         return reply(200, shown_body(shown), headers={"Cache-Control": "no-store"})
@@ -169,11 +172,11 @@ async def statement(world: World, caller: Caller, merchant: str, period: str) ->
     tags=TAGS,
     summary="Dispute lines of a statement",
     operation_id="disputeStatement",
+    responses={200: answers(StatementRow)},
 )
 async def dispute(world: World, caller: Caller, merchant: str, period: str, data: DisputeBody) -> Response[bytes]:
     """The shop's, within ten days of issue; each line once. Nothing is paid before it is answered."""
-    await _may(world, caller, merchant, None, shop=True)
-    caller.require("settlements:write")
+    await _may(world, caller, merchant)
     done = await world.settlements.dispute(caller.id, merchant, period, lines=data.lines, reason=data.reason)
     return reply(200, row_body(done))
 
@@ -184,11 +187,11 @@ async def dispute(world: World, caller: Caller, merchant: str, period: str, data
     tags=TAGS,
     summary="Answer disputed lines",
     operation_id="answerStatement",
+    responses={200: answers(StatementRow)},
 )
 async def answer(world: World, caller: Caller, merchant: str, period: str, data: AnswerBody) -> Response[bytes]:
     """The community's. The shop then has three more days at least."""
-    await _may(world, caller, merchant, SERVING, shop=False)
-    caller.require("settlements:write")
+    await _may(world, caller, merchant)
     done = await world.settlements.answer(
         caller.actor.id, merchant, period, lines=data.lines, outcome=data.outcome, reason=data.reason
     )
@@ -201,11 +204,11 @@ async def answer(world: World, caller: Caller, merchant: str, period: str, data:
     tags=TAGS,
     summary="Agree to a statement",
     operation_id="acceptStatement",
+    responses={200: answers(StatementRow)},
 )
 async def accept(world: World, caller: Caller, merchant: str, period: str) -> Response[bytes]:
     """The shop's: it can be paid at once."""
-    await _may(world, caller, merchant, None, shop=True)
-    caller.require("settlements:write")
+    await _may(world, caller, merchant)
     return reply(200, row_body(await world.settlements.accept(caller.id, merchant, period)))
 
 
@@ -215,14 +218,14 @@ async def accept(world: World, caller: Caller, merchant: str, period: str) -> Re
     tags=TAGS,
     summary="The shop has been paid",
     operation_id="settleStatement",
+    responses={200: answers(StatementRow)},
 )
 async def settle(
     world: World, caller: Caller, retry: Retry, merchant: str, period: str, data: SettleBody
 ) -> Response[bytes]:
     """All that was open at the end of the month is paid and its points are retired, one entry a journal. Not by whoever
     answered for the statement, and not by who acts for the body behind the shop."""
-    await _may(world, caller, merchant, SETTLING, shop=False)
-    caller.require("settlements:write")
+    await _may(world, caller, merchant)
     done, replayed = await world.settlements.settle(
         caller.actor.id,
         merchant,

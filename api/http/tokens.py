@@ -8,8 +8,10 @@ from pydantic import Field
 
 from api import qr
 from api.auth import Caller
+from api.http.answers import answers
 from api.http.merchants import Strict
 from api.http.reply import reply
+from api.http.shop_shapes import TokenBody
 from api.http.subjects import own_subject
 from api.world import World
 from ledger.view import rfc3339
@@ -17,7 +19,7 @@ from ledger.view import rfc3339
 Subject = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Showing(Strict):
+class CodeWanted(Strict):
     """`on_behalf_of` is somebody who has listed the caller as acting for them; `points_then_cash` agrees to pay in cash
     what the points do not cover."""
 
@@ -25,11 +27,16 @@ class Showing(Strict):
     pay: Literal["points", "points_then_cash"] = "points"
 
 
-@post("/tokens", tags=["redemptions"], summary="Show a code at a till", operation_id="makeToken")
-async def make(world: World, caller: Caller, data: Showing | None = None) -> Response[bytes]:
+@post(
+    "/tokens",
+    tags=["redemptions"],
+    summary="Show a code at a till",
+    operation_id="makeToken",
+    responses={201: answers(TokenBody)},
+)
+async def make(world: World, caller: Caller, data: CodeWanted | None = None) -> Response[bytes]:
     """Sealed: it says nothing to whoever reads it. A till redeems with it, or asks about one offer, within a minute."""
-    caller.require("tokens:write")
-    agent, said = own_subject(world, caller), data or Showing()
+    agent, said = own_subject(world, caller), data or CodeWanted()
     text, expires_at = await world.counter.token(
         agent, subject=said.on_behalf_of or agent, then_cash=said.pay == "points_then_cash"
     )

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.exceptions import HTTPException
 
+from api.http.answers import answers, takes
 from api.witness.server import Conflict
 from api.witness.wire import BODY_MAX, SIZE_TYPE
 from api.world import World
@@ -19,12 +20,13 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 @post(
     "/witness/add-checkpoint",
     status_code=200,
-    opt={"public": True},
+    opt={"public": True, **takes(text={"type": "string"})},
     request_max_body_size=BODY_MAX,
     tags=["witness"],
     summary="Cosign a checkpoint",
     operation_id="addCheckpoint",
     media_type="text/plain",
+    responses={200: answers(media=_TEXT), 409: answers(description="The size that we cosigned last.", media=SIZE_TYPE)},
 )
 async def add_checkpoint(world: World, request: Request[Any, Any, Any]) -> Response[bytes]:
     """For logs that this deployment witnesses: an old size, a consistency proof and a signed checkpoint as text (C2SP
@@ -49,6 +51,7 @@ async def add_checkpoint(world: World, request: Request[Any, Any, Any]) -> Respo
     summary="The latest checkpoint cosigned for a log",
     operation_id="getCosignedCheckpoint",
     media_type="text/plain",
+    responses={200: answers(media=_TEXT)},
 )
 async def cosigned(world: World, origin_hash: str) -> Response[bytes]:
     """With the log's signature and our cosignature; the log is named by the SHA-256 of its origin in hex."""

@@ -184,14 +184,19 @@ class People:
         birth: date | None = None,
         new_home: str | None = None,
         amend: Amend = nothing,
+        version: int | None = None,
     ) -> Answer:
-        """Change a record; another home moves the account. `home` and `grid` are where the person is now.
+        """Change a record; another home moves the account. `home` and `grid` are where the person is now. With a
+        `version`, only as it was seen.
 
-        Raises `already_registered`, `minor`, `birth_invalid`, `journal_not_open`, `subject_unknown`.
+        Raises `already_registered`, `minor`, `birth_invalid`, `journal_not_open`, `subject_unknown`,
+        `precondition_failed`.
         """
         key = self.keystore.key(subject)
         for attempt in range(_CHANGE_TRIES):
-            seen, person = await self._record(subject)
+            seen, person = await self.seen(subject)
+            if version not in (None, seen):
+                raise Refusal("precondition_failed")
             person = replace(
                 person,
                 name=person.name if name is None else name,
@@ -340,7 +345,8 @@ class People:
             subject: Person.opened(subject, keys[subject], data) for subject, data in sealed.items() if subject in keys
         }
 
-    async def _record(self, subject: str) -> tuple[int, Person]:
+    async def seen(self, subject: str) -> tuple[int, Person]:
+        """The record, and the version that `change` takes. Raises `subject_unknown`, `subject_erased`."""
         key = self.keystore.key(subject)
         rows = await self.ledger.fetch("SELECT changed_at, sealed FROM person WHERE subject = ?", subject)
         if not rows:
@@ -349,7 +355,7 @@ class People:
 
     async def record(self, subject: str) -> Person:
         """Raises `subject_unknown`, `subject_erased`."""
-        return (await self._record(subject))[1]
+        return (await self.seen(subject))[1]
 
     async def name(self, subject: str) -> str:
         return (await self.record(subject)).name

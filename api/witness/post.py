@@ -16,6 +16,7 @@ import httptools
 
 SECONDS = 10.0  # for all of it, from the look-up of the name to the last byte
 ANSWER_MAX = 64 * 1024  # head and body together
+_NOT_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)  # or no longer: 101
 
 
 class Unreachable(Exception):
@@ -58,7 +59,7 @@ async def post(url: str, body: bytes, *, seconds: float = SECONDS, limit: int = 
         raise Unreachable(f"TLS: {error.reason or error}") from error
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"no connection: {error}") from error
-    except httptools.HttpParserError as error:
+    except _NOT_HTTP as error:
         raise Unreachable(f"what it answers is not HTTP: {error}") from error
 
 
@@ -103,7 +104,7 @@ class _Incoming:
     def feed(self, piece: bytes) -> None:
         try:
             self._parser.feed_data(piece)
-        except httptools.HttpParserError:
+        except _NOT_HTTP:
             if not self.complete:  # what follows a complete answer does not matter
                 raise
 
@@ -118,6 +119,8 @@ class _Incoming:
         return Answer(self._status, kind, b"".join(self._body))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            return
         match name.lower():
             case b"content-type":
                 self._type = value
@@ -125,12 +128,17 @@ class _Incoming:
                 self._measured = True
 
     def on_headers_complete(self) -> None:
-        self._headed = True
+        if self.complete:
+            return
         self._status = self._parser.get_status_code()
+        if self._status < 200:  # the answer is still to come
+            self._type, self._measured = b"", False
+        else:
+            self._headed = True
 
     def on_body(self, body: bytes) -> None:
         if not self.complete:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self.complete = True
+        self.complete = self._headed

@@ -80,7 +80,7 @@ class Freezer:
         journals = self.communities(edition.place)
         members = None
         if corrected is None:
-            seen = await self._reach(await self._lived(journals))
+            seen = await self._reach(await self.lived(journals))
             members = await self._members(rule, {one: seen[one]["size"] for one in journals if one in seen})
         else:
             seen = await self._reach(corrected.header["seen"])
@@ -157,7 +157,7 @@ class Freezer:
                 made.append(Member(subject, self.register.grid_of(grid), hats, listed))
         return made
 
-    async def _lived(self, journals: Sequence[str]) -> set[str]:
+    async def lived(self, journals: Sequence[str]) -> set[str]:
         """These journals, and those in which anybody at home here has lived before."""
         found = {one["journal"] for one in await self.ledger.journals()} & set(journals)
         return found | await self._of_each(

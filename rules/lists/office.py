@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from ledger import codec
 from ledger.engine import Ledger
@@ -36,7 +37,7 @@ from rules.lists.model import (
 from rules.lists.periods import days_of, is_period
 from rules.lists.publishing import Grant, Publish
 from rules.lists.sealing import opened, sealed
-from rules.lists.steps import Decide, Deliver, Discard, Draft, End, Freeze, Notify, Reply
+from rules.lists.steps import Decide, Deliver, Discard, Draft, End, Freeze, Notify, Reply, Seen
 from rules.lists.texts import check_public
 from rules.ports import APPROVING, AWARDING, Actor, Vault
 from rules.register import Register
@@ -83,6 +84,7 @@ class Editions:
         self.ledger = ledger
         self.given = given
         self.freezer = freezer
+        self._seen: tuple[str, int] | None = None
         self.comments = Comments(
             ledger, given.vault, lambda actor, place: self._must(actor, DRAFTING | APPROVING, place)
         )
@@ -131,27 +133,42 @@ class Editions:
         )  # fmt: skip
         return (await self._do(Draft(made))).value
 
+    async def draw_up(self, actor: Actor, list: str, period: str, place: str) -> Edition:
+        """Drafted and frozen in one step: what cannot be frozen yet is not drafted, and a draft that is there is gone
+        on with. Raises what `draft` and `freeze` do."""
+        self.rule(list, period)
+        self._must(actor, DRAFTING, place)
+        made = await self.find(list=list, period=period, places=(place,), states=(DRAFT, *STANDING), limit=1)
+        if not made:
+            await self._in_time(list, period, place)
+            made = [await self.draft(actor, list, period, place)]
+        elif made[0].state != DRAFT:
+            raise Refusal("edition_exists", edition=made[0].id, state=made[0].state)
+        return await self.freeze(actor, made[0].id)
+
     async def freeze(self, actor: Actor, id: str) -> Edition:
         """Compute it from the ledger as it is now. Raises `period_not_over`, `edition_state`, `edition_order`,
         `journal_not_open` where the place has no entries yet."""
         edition = await self._own(actor, DRAFTING, id, DRAFT)
-        last = days_of(edition.period)[1].isoformat()
-        if self.today <= last:
-            raise Refusal("period_not_over", period=edition.period, last=last)
         if not edition.corrects:
-            await self._in_order(edition)
+            await self._in_time(edition.list, edition.period, edition.place)
         frozen, rule, before = await self._frozen(edition)
         lines = tuple(lines_of(edition, rule, frozen.result, before))
         return (await self._do(Freeze(id, actor.id, self.zone, rule=rule, files=frozen.files, lines=lines))).value
 
-    async def _in_order(self, edition: Edition) -> None:
-        """An edition counts on from the one before: with an earlier one under way, or a later one made, deeds would be
-        in two of them, and a deduction on two lists."""
-        first, _ = days_of(edition.period)
-        for other in await self.find(list=edition.list, places=(edition.place,), states=STANDING, limit=EDITIONS_MAX):
-            since, _ = days_of(other.period)
+    async def _in_time(self, list: str, period: str, place: str) -> None:
+        """Could an edition of this period be frozen today? It counts on from the one before: with an earlier one under
+        way, or a later one made, deeds would be in two of them, and a deduction on two lists. Raises
+        `period_not_over`, `edition_order`, `journal_not_open`."""
+        first, last = (day.isoformat() for day in days_of(period))
+        if self.today <= last:
+            raise Refusal("period_not_over", period=period, last=last)
+        for other in await self.find(list=list, places=(place,), states=STANDING, limit=EDITIONS_MAX):
+            since = days_of(other.period)[0].isoformat()
             if since > first or (since < first and other.state != PUBLISHED):
                 raise Refusal("edition_order", edition=other.id, period=other.period, state=other.state)
+        if not await self.freezer.lived(self.freezer.communities(place)):
+            raise Refusal("journal_not_open", journal=place)
 
     async def preview(self, list: str, period: str, place: str, corrects: str = "") -> Frozen:
         """What an edition would be if it were frozen now; nothing is kept. Of a period that is not over, what there is
@@ -383,8 +400,17 @@ class Editions:
     async def _sealed(self, line: Line, what: str, text: str) -> bytes:
         return await sealed(self.given.vault, line.subject, text, f"{line.subject}/{line.line}/{what}")
 
+    def seen(self, id: str, etag: int | None) -> Self:
+        """The same office, for somebody who acts on this edition only as they saw it: what they do is refused with
+        `precondition_failed` where it has changed since. None: however it is now."""
+        if etag is None:
+            return self
+        careful = copy(self)
+        careful._seen = (id, etag)
+        return careful
+
     async def _do(self, command: Command) -> Answer:
-        return await self.ledger.submit(command)
+        return await self.ledger.submit(command if self._seen is None else Seen(command, *self._seen))
 
 
 def _flagged(flags: Mapping[str, Flag], files: Mapping[str, bytes]) -> list[tuple[str, Flag]]:

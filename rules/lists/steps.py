@@ -7,12 +7,12 @@ office's to check; that nobody approves their own list is checked in `publishing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from ledger.errors import Refusal
-from ledger.port import Answer, Retry
+from ledger.port import Answer, Command, Retry
 from ledger.tables import REVERSED, Key, Table
 from ledger.view import View, local_day
 from rules.engine.lists import ListRule
@@ -119,6 +119,36 @@ class Draft:
         view.put(EDITION_MARK, (made.list, made.period, made.place, made.id))
         view.insert(EDITION, made.row())
         return Answer(201, made.id, made)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A command on an edition, if that still is what somebody saw. Raises `precondition_failed`."""
+
+    command: Command
+    id: str
+    etag: int
+
+    @property
+    def retry(self) -> Retry | None:
+        return self.command.retry
+
+    @property
+    def journals(self) -> Collection[str]:
+        return self.command.journals
+
+    @property
+    def weight(self) -> int:
+        return self.command.weight
+
+    def reads(self) -> Iterable[tuple[Table, Key]]:
+        return self.command.reads()
+
+    def decide(self, view: View) -> Answer:
+        edition = edition_in(view, self.id)
+        if edition.etag != self.etag:
+            raise Refusal("precondition_failed", state=edition.state, etag=f'"{edition.etag}"')
+        return self.command.decide(view)
 
 
 @dataclass(frozen=True, slots=True)
